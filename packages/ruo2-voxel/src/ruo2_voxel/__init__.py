@@ -1,0 +1,94 @@
+"""Voxel stores of atomic structures: ASE trajectories to Gaussian densities on periodic grids, in chunked Zarr.
+
+>>> from ruo2_voxel import Grid, build, open_store
+>>> build("bh.traj", "bh.zarr", Grid(species=("Ru", "O"), shape=(32, 32, 32)))
+>>> store = open_store("bh.zarr")
+>>> store.density(0).shape
+(2, 32, 32, 32)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ruo2_voxel.density.grid import AliasingWarning, Grid
+    from ruo2_voxel.density.symmetry import move_atoms, rotate_z, translate
+    from ruo2_voxel.density.voxelize import voxelize, voxelize_many
+    from ruo2_voxel.errors import (
+        GridError,
+        ManifestError,
+        MissingExtraError,
+        Ruo2Error,
+        SourceError,
+        StoreError,
+        StructureError,
+    )
+    from ruo2_voxel.store.build import build
+    from ruo2_voxel.store.manifest import read_manifest, verify_manifest
+    from ruo2_voxel.store.plan import BuildOptions
+    from ruo2_voxel.store.reader import VoxelStore, open_store
+    from ruo2_voxel.store.verify import verify_store
+    from ruo2_voxel.structures.frames import Frame, Frames, open_frames
+    from ruo2_voxel.structures.labels import classify
+
+# Imported when first used: `ruo2-voxel --help` need not wait for a compiler.
+_HOMES = {
+    "ruo2_voxel.density.grid": ("AliasingWarning", "Grid"),
+    "ruo2_voxel.density.symmetry": ("move_atoms", "rotate_z", "translate"),
+    "ruo2_voxel.density.voxelize": ("voxelize", "voxelize_many"),
+    "ruo2_voxel.errors": (
+        "GridError",
+        "ManifestError",
+        "MissingExtraError",
+        "Ruo2Error",
+        "SourceError",
+        "StoreError",
+        "StructureError",
+    ),
+    "ruo2_voxel.store.build": ("build",),
+    "ruo2_voxel.store.manifest": ("read_manifest", "verify_manifest"),
+    "ruo2_voxel.store.plan": ("BuildOptions",),
+    "ruo2_voxel.store.reader": ("VoxelStore", "open_store"),
+    "ruo2_voxel.store.verify": ("verify_store",),
+    "ruo2_voxel.structures.frames": ("Frame", "Frames", "open_frames"),
+    "ruo2_voxel.structures.labels": ("classify",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AliasingWarning",
+    "BuildOptions",
+    "Frame",
+    "Frames",
+    "Grid",
+    "GridError",
+    "ManifestError",
+    "MissingExtraError",
+    "Ruo2Error",
+    "SourceError",
+    "StoreError",
+    "StructureError",
+    "VoxelStore",
+    "build",
+    "classify",
+    "move_atoms",
+    "open_frames",
+    "open_store",
+    "read_manifest",
+    "rotate_z",
+    "translate",
+    "verify_manifest",
+    "verify_store",
+    "voxelize",
+    "voxelize_many",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

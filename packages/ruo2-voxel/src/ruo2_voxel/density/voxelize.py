@@ -1,0 +1,211 @@
+"""From atoms to densities: the input is checked here once, then the kernels run, in threads over structures."""
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from ruo2_voxel.density import kernels
+from ruo2_voxel.density.grid import Grid
+from ruo2_voxel.errors import GridError, StructureError
+from ruo2_voxel.typing import Array, FloatArray, IntArray
+
+STRUCTURES_PER_TASK = 8  # what a thread takes at a time
+PERPENDICULAR = 1e-10  # cosine between cell vectors below which the separable kernel serves
+
+_of_thread = threading.local()
+
+
+def voxelize(atoms: Atoms, grid: Grid) -> FloatArray:
+    """Gaussian density of each species on a periodic grid.
+
+    Parameters
+    ----------
+    atoms
+        Any cell with a volume, taken as periodic in all three directions; positions in Å.
+    grid
+        Species order, shape, Gaussian width (Å) and tolerance.
+
+    Returns
+    -------
+    density
+        Shape (n_species, nx, ny, nz), float32, dimensionless: 1 at the centre of a lone atom. Overlaps add up.
+
+    Raises
+    ------
+    StructureError
+        A species that is no channel, a position that is not finite, a cell without volume.
+
+    Notes
+    -----
+    rho_s(r) = sum over atoms i of species s, and their periodic images, of exp(-|r - r_i|^2 / 2 sigma^2), within
+    `grid.tol`. The order of the atoms does not change a bit of the result.
+    """
+    density: FloatArray = voxelize_many([atoms], grid)[0]
+    grid.warn_if_aliased(np.asarray(atoms.cell), atoms.get_chemical_formula())
+    return density
+
+
+def voxelize_many(
+    structures: Sequence[Atoms], grid: Grid, n_threads: int = 1, out: FloatArray | None = None
+) -> FloatArray:
+    """Densities of many structures, bit for bit the same for any number of threads.
+
+    Parameters
+    ----------
+    structures
+        As for `voxelize`; sizes and cells may differ.
+    grid
+        Species order, shape, Gaussian width (Å) and tolerance.
+    n_threads
+        Threads that share the structures.
+    out
+        Where to write: C-contiguous float32 of the shape returned.
+
+    Returns
+    -------
+    densities
+        Shape (len(structures), n_species, nx, ny, nz), float32.
+
+    Raises
+    ------
+    StructureError
+        As for `voxelize`, naming the structure.
+    GridError
+        An `out` of another shape or type.
+    """
+    for index, atoms in enumerate(structures):
+        if not isinstance(atoms, Atoms):
+            raise StructureError(f"structure {index}: must be ase.Atoms, got {type(atoms).__name__}")
+    batch = make_batch(
+        positions=np.concatenate([np.zeros((0, 3)), *(atoms.positions for atoms in structures)]),
+        numbers=np.concatenate([np.zeros(0, dtype=np.int64), *(atoms.numbers for atoms in structures)]),
+        counts=np.array([len(atoms) for atoms in structures], dtype=np.int64),
+        cells=np.array([np.asarray(atoms.cell) for atoms in structures]).reshape(-1, 3, 3),
+        grid=grid,
+        where=lambda index: f"structure {index}",
+    )
+    shape = (len(structures), grid.n_species, *grid.shape)
+    if out is None:
+        out = np.empty(shape, dtype=np.float32)
+    elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise GridError(f"out must be C-contiguous float32 of shape {shape}, got {out.dtype} of shape {out.shape}")
+    render(batch, grid, n_threads, out)
+    return out
+
+
+def make_batch(
+    positions: FloatArray,
+    numbers: IntArray,
+    counts: IntArray,
+    cells: FloatArray,
+    grid: Grid,
+    where: Callable[[int], str],
+) -> kernels.Batch:
+    """Check structures laid one behind the other, and work out what the kernels need to know of each.
+
+    Parameters
+    ----------
+    positions, numbers
+        Of all atoms, shapes (atoms, 3) in Å and (atoms,).
+    counts, cells
+        Atoms of each structure, shape (structures,), and cell vectors in rows, shape (structures, 3, 3), in Å.
+    where
+        The name of a structure in an error message, from its index.
+    """
+    positions = np.ascontiguousarray(positions, dtype=np.float64)
+    offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    for index, message in sorted(find_faults(positions, numbers, offsets, cells, grid).items()):
+        raise StructureError(f"{where(index)}: {message}")
+    channel = grid.channel_of_number[numbers]
+    volumes = np.abs(np.linalg.det(cells))
+    n_structures, n_species = len(counts), grid.n_species
+    of_structure = np.repeat(np.arange(n_structures), counts)
+    populations = np.bincount(of_structure * n_species + channel, minlength=n_structures * n_species)
+    crowded = populations.reshape(n_structures, n_species).max(axis=1) / volumes
+    cutoffs = grid.cutoffs(crowded)
+    steps = cells / np.array(grid.shape)[:, None]
+    gram = steps @ steps.transpose(0, 2, 1)
+    lengths = np.sqrt(np.einsum("sii->si", gram))
+    cosines = np.abs(gram / (lengths[:, :, None] * lengths[:, None, :]))
+    return kernels.Batch(
+        positions=positions,
+        channel=channel,
+        offsets=offsets,
+        inverse_cells=np.linalg.inv(cells),
+        metrics=gram / grid.sigma**2,
+        cutoffs=cutoffs,
+        radii=cutoffs[:, None] * grid.sigma / grid.voxel_spacings(cells),
+        separable=np.maximum.reduce([cosines[:, 0, 1], cosines[:, 0, 2], cosines[:, 1, 2]]) < PERPENDICULAR,
+    )
+
+
+def find_faults(
+    positions: FloatArray, numbers: IntArray, offsets: IntArray, cells: FloatArray, grid: Grid
+) -> dict[int, str]:
+    """Structures that cannot be rendered, by index, each with what must hold, what was found and what to do."""
+    faults: dict[int, str] = {}
+    for structure in np.flatnonzero(~(np.abs(np.linalg.det(cells)) > 1e-6) | ~np.isfinite(cells).all(axis=(1, 2))):
+        faults[int(structure)] = (
+            f"the cell must have a volume; found the vectors {cells[structure].tolist()} Å. "
+            f"Give it one, say with atoms.center(vacuum=6.0), or drop such frames with --on-error skip"
+        )
+    names = ",".join(grid.species)
+    for atom in np.flatnonzero(grid.channel_of_number[numbers] < 0):
+        symbol = chemical_symbols[numbers[atom]]
+        faults[_structure_of(atom, offsets)] = (
+            f"species must be among {names}; found {symbol}. Add it with --species {names},{symbol} "
+            f"(or * for all others), or drop such frames with --on-error skip"
+        )
+    for atom in np.flatnonzero(~np.isfinite(positions).all(axis=1)):
+        structure = _structure_of(atom, offsets)
+        faults[structure] = (
+            f"positions must be finite; found atom {atom - offsets[structure]} at {positions[atom].tolist()} Å. "
+            f"Mend it, or drop such frames with --on-error skip"
+        )
+    return faults
+
+
+def _structure_of(atom: int, offsets: IntArray) -> int:
+    return int(np.searchsorted(offsets, atom, side="right")) - 1
+
+
+def render(batch: kernels.Batch, grid: Grid, n_threads: int, out: Array, clipped: IntArray | None = None) -> None:
+    """Fill out (structures, species, nx, ny, nz), float32 or uint8, in threads; for uint8 also the count of clipped voxels."""
+    n_structures = len(batch.offsets) - 1
+    if n_structures == 0:
+        return
+    window = kernels.window_of(batch.radii).max(axis=0)
+    needed = (int(window[0]), int(window[1]), int(window[2]))
+
+    def render_range(begin: int) -> None:
+        end = min(begin + size, n_structures)
+        work = _workspace(grid, needed)
+        if out.dtype == np.uint8:
+            kernels.render_uint8(batch, begin, end, work, out, clipped)
+        else:
+            kernels.render_float32(batch, begin, end, work, out)
+
+    n_threads = min(n_threads, n_structures)
+    if n_threads <= 1:
+        size = n_structures
+        render_range(0)
+    else:
+        size = min(STRUCTURES_PER_TASK, math.ceil(n_structures / n_threads))
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(render_range, range(0, n_structures, size)))
+
+
+def _workspace(grid: Grid, needed: tuple[int, int, int]) -> kernels.Workspace:
+    """This thread's scratch arrays, made anew only for another grid or a wider window."""
+    key = (grid.shape, grid.n_species)
+    held: tuple[object, tuple[int, ...], kernels.Workspace] | None = getattr(_of_thread, "held", None)
+    if held is not None and held[0] == key and all(a >= b for a, b in zip(held[1], needed, strict=True)):
+        return held[2]
+    work = kernels.make_workspace(grid.shape, grid.n_species, needed)
+    _of_thread.held = (key, needed, work)
+    return work

@@ -1,0 +1,147 @@
+"""A plane of a density in its element's colour, and which planes show most."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ruo2_voxel.errors import GridError
+from ruo2_voxel.pictures.colours import FAINT, INK, density_colours
+from ruo2_voxel.pictures.views import axes_of, checked_cell, frame_axes, images_in_plane, view_of_plane
+from ruo2_voxel.typing import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+    from matplotlib.patches import Patch
+
+NEAR = 0.5  # Å from a plane within which an atom is marked on it
+MARK = 0.28  # radius of that mark, Å
+
+
+def find_densest_planes(density: FloatArray) -> tuple[int, int, int]:
+    """The yz-, xz- and xy-plane, by position along x, y and z, with most density; each channel counts alike.
+
+    Parameters
+    ----------
+    density
+        Shape (species, nx, ny, nz).
+    """
+    totals = np.maximum(np.asarray(density, dtype=np.float64).sum(axis=(1, 2, 3)), 1e-30)
+    by_plane = [density.sum(axis=tuple({1, 2, 3} - {axis}), dtype=np.float64) for axis in (1, 2, 3)]
+    # Rounded, or the last bit of a sum would choose between planes that symmetry makes equal.
+    x, y, z = (int(np.round((sums / totals[:, None]).sum(axis=0), 6).argmax()) for sums in by_plane)
+    return x, y, z
+
+
+def draw_slice(
+    axes: "Axes",
+    channel: FloatArray,
+    cell: FloatArray,
+    symbol: str,
+    plane: str = "xz",
+    position: int | None = None,
+    atom_positions: FloatArray | None = None,
+) -> "AxesImage":
+    """One plane of one channel, to scale: a square of colour around each node, cut at the border of the cell.
+
+    Parameters
+    ----------
+    axes
+        Where to draw; its coordinates become those of `draw_structure` in the same plane, Å.
+    channel
+        Shape (nx, ny, nz), from 0 to 1.
+    cell
+        Cell vectors in rows, Å.
+    symbol
+        Whose colour to use: an element, or "*".
+    plane
+        "xz", "yz" or "xy": the first axis to the right, the second up.
+    position
+        Which plane, counted in voxels along the third axis; the densest one if None.
+    atom_positions
+        Shape (atoms, 3), Å: those within 0.5 Å of the plane are marked by small circles.
+
+    Raises
+    ------
+    GridError
+        A plane or position that is not there.
+    StructureError
+        A cell without volume.
+    """
+    from matplotlib.patches import Polygon
+    from matplotlib.transforms import Affine2D
+
+    cell = checked_cell(cell)
+    right, up, across = axes_of(plane)
+    if position is None:
+        position = find_densest_planes(channel[None])[across]
+    if not 0 <= position < channel.shape[across]:
+        raise GridError(
+            f"position of the {plane}-plane must lie between 0 and {channel.shape[across] - 1}, got {position}"
+        )
+    values = channel.take(position, axis=across)  # the axes that stay keep their order: first right, then up
+    view = view_of_plane(plane, cell)
+    corner = view[:2] @ (cell[across] * (position / channel.shape[across]))
+    to_right, upwards = view[:2] @ cell[right], view[:2] @ cell[up]
+    sides = np.linalg.norm(cell[[right, up]], axis=1)
+    half_voxels = 0.5 * sides / values.shape
+    # One more node each way, so that the cell is covered from border to border.
+    image = axes.imshow(
+        np.pad(values, (0, 1), mode="wrap").T,
+        origin="lower",
+        interpolation="nearest",
+        cmap=density_colours(symbol),
+        vmin=0.0,
+        vmax=1.0,
+        extent=(-half_voxels[0], sides[0] + half_voxels[0], -half_voxels[1], sides[1] + half_voxels[1]),
+    )
+    skew = np.eye(3)
+    skew[:2] = np.column_stack([to_right / sides[0], upwards / sides[1], corner])
+    image.set_transform(Affine2D(skew) + axes.transData)
+    border = corner + np.array([np.zeros(2), to_right, to_right + upwards, upwards])
+    outline = Polygon(border, closed=True, facecolor="none", edgecolor=FAINT, linewidth=0.8, zorder=3)
+    axes.add_patch(outline)
+    outline.set_clip_on(False)
+    image.set_clip_path(outline)
+    if atom_positions is not None and len(atom_positions) > 0:
+        marks = _atoms_near(atom_positions, cell, plane, position / channel.shape[across]) @ view[:2].T
+        _mark_atoms(axes, marks, outline)
+    frame_axes(axes, plane, cell, view)
+    return image
+
+
+def _atoms_near(atom_positions: FloatArray, cell: FloatArray, plane: str, height: float) -> FloatArray:
+    """Atoms and images, shape (n, 3), Å, within reach of the plane at this scaled height, inside its border."""
+    across = axes_of(plane)[2]
+    inverse = np.linalg.inv(cell)
+    scaled = atom_positions @ inverse
+    above = (scaled[:, across] - height + 0.5) % 1.0 - 0.5
+    scaled = scaled[np.abs(above) <= NEAR * np.linalg.norm(inverse[:, across])]
+    margins = np.broadcast_to(MARK * np.linalg.norm(inverse, axis=0), scaled.shape)
+    # Wrapped in the plane, but across it next to the plane, be that beyond the border.
+    scaled[:, across] += np.round(height - scaled[:, across])
+    images, owners = images_in_plane(scaled, plane, margins)
+    images[:, across] = scaled[owners, across]
+    positions: FloatArray = images @ cell
+    return positions
+
+
+def _mark_atoms(axes: "Axes", marks: FloatArray, border: "Patch") -> None:
+    from matplotlib.collections import EllipseCollection
+
+    size = np.full(len(marks), 2.0 * MARK)
+    for colour, width in (("white", 1.8), (INK, 0.8)):  # a dark line on a white one shows on every colour
+        circles = EllipseCollection(
+            size,
+            size,
+            np.zeros(len(marks)),
+            units="xy",
+            offsets=marks,
+            offset_transform=axes.transData,
+            facecolors="none",
+            edgecolors=colour,
+            linewidths=width,
+            zorder=2,
+        )
+        axes.add_collection(circles)
+        circles.set_clip_path(border)

@@ -1,0 +1,44 @@
+"""A Dask cluster as the place where shards are rendered and written (optional extra [distributed])."""
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import Executor
+
+from ruo2_voxel.errors import MissingExtraError, StoreError
+
+
+@contextlib.contextmanager
+def connect(address: str) -> Iterator[tuple[Executor, int]]:
+    """An executor on an existing cluster, and the number of threads there.
+
+    Frames are read here and sent along with each shard; what comes back is a marker of a few hundred bytes. The
+    workers must see the store's location under the same name, and have this package installed.
+
+    Raises
+    ------
+    MissingExtraError
+        Dask is not installed.
+    StoreError
+        No scheduler answers at the address, or it has no workers.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtraError("--scheduler", "distributed") from None
+    try:
+        client = Client(address, timeout="20s", set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise StoreError(
+            f"{address}: must be a Dask scheduler that answers, such as tcp://host:8786; found: {error}"
+        ) from None
+    with client:
+        n_threads = sum(client.nthreads().values())
+        if n_threads == 0:
+            raise StoreError(
+                f"{address}: the scheduler must have workers; found none. Start some, then go on with --resume"
+            )
+        executor = client.get_executor(pure=False)
+        try:
+            yield executor, n_threads
+        finally:
+            executor.shutdown()

@@ -1,0 +1,149 @@
+"""What a voxel store is: its arrays, their dimensions, codecs and attributes. One Zarr v3 group for each dataset."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import zarr
+from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
+
+from ruo2_voxel.errors import StoreError
+
+SCHEMA: Final = "ruo2-voxel"
+SCHEMA_VERSION: Final = 1
+
+DENSITY: Final = "density"
+DENSITY_DIMENSIONS: Final = ("structure", "species", "x", "y", "z")
+DTYPES: Final = ("uint8", "float16", "float32")
+FULL_SCALE: Final = 255  # what uint8 stores for a density of 1
+
+ROWS: Final = 2**16  # structures in a chunk of a one-line-per-structure array
+ATOM_ROWS: Final = 2**18  # atoms in a chunk of a one-line-per-atom array
+ZSTD_LEVEL: Final = 1
+
+INFO: Final = "info"  # subgroup: the scalars of atoms.info, one array for each key
+SKIPPED: Final = "skipped"  # subgroup: the frames left out, and why
+SPLIT_NAMES: Final = ("train", "held_out")
+
+
+@dataclass(frozen=True)
+class Column:
+    """An array with one line for each structure, atom, species, source or frame left out."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    dtype: Any
+    attributes: dict[str, str]
+    tail: tuple[int, ...] = ()  # shape beyond the first axis
+
+    @property
+    def rows(self) -> int:
+        return ATOM_ROWS if self.dimensions[0] == "atom" else ROWS
+
+
+def _column(name: str, dimensions: Sequence[str], dtype: Any, tail: tuple[int, ...] = (), **attributes: str) -> Column:
+    return Column(name, tuple(dimensions), dtype, attributes, tail)
+
+
+ATOM_COLUMNS: Final = (
+    _column("positions", ("atom", "xyz"), "float32", (3,), units="angstrom", long_name="Cartesian positions"),
+    _column("atom_number", ("atom",), "uint8", long_name="atomic number"),
+    _column("atom_species", ("atom",), "uint8", long_name="channel of the atom's species"),
+    _column("atom_tag", ("atom",), "int32", long_name="ASE tag"),
+    _column("atom_fixed", ("atom",), "bool", long_name="held by FixAtoms"),
+)
+STRUCTURE_COLUMNS: Final = (
+    _column("energy", ("structure",), "float64", units="eV", long_name="potential energy, NaN if there is none"),
+    _column("lattice", ("structure", "xyz"), "float64", (3,), units="angstrom", long_name="lattice lengths"),
+    _column(
+        "cell", ("structure", "vector", "xyz"), "float64", (3, 3), units="angstrom", long_name="cell vectors in rows"
+    ),
+    _column("pbc", ("structure", "vector"), "bool", (3,), long_name="periodicity as given; grids are periodic anyway"),
+    _column("n_atoms", ("structure",), "int32", long_name="number of atoms"),
+    _column("source_id", ("structure",), "int32", long_name="index into source_name"),
+    _column("frame_id", ("structure",), "int64", long_name="frame in its source file; a database's row id"),
+    _column("copy", ("structure",), "int32", long_name="which copy of the frame"),
+    _column("translation", ("structure", "xyz"), "float64", (3,), long_name="shift of the copy, scaled coordinates"),
+    _column(
+        "quarter_turns", ("structure",), "int8", long_name="turns of the copy about z by 90 degrees, after the shift"
+    ),
+)
+ATOM_OFFSET: Final = _column(
+    "atom_offset", ("structure_edge",), "int64", long_name="atoms of structure i: atom_offset[i] to atom_offset[i + 1]"
+)
+ENERGY_CLASS: Final = _column(
+    "energy_class", ("structure",), "int8", long_name="class of the label, -1 if there is none"
+)
+SPLIT: Final = _column("split", ("structure",), "int8", long_name="index into the attribute split_names")
+
+
+def bytes_per_structure(n_species: int, shape: Sequence[int], dtype: str) -> int:
+    return n_species * math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def create_density(
+    store: Any,
+    n_structures: int,
+    n_species: int,
+    shape: Sequence[int],
+    dtype: str,
+    chunk: int,
+    shard: int,
+    compress: bool,
+) -> None:
+    """Write the metadata of the density array; the shards are put beside it by `shards.ShardWriter`."""
+    attributes: dict[str, Any] = {
+        "long_name": "Gaussian density of each species",
+        "coordinates": " ".join(column.name for column in (*STRUCTURE_COLUMNS, ENERGY_CLASS, SPLIT)),
+    }
+    if dtype == "uint8":
+        attributes |= {"scale_factor": 1.0 / FULL_SCALE, "add_offset": 0.0}
+    zarr.create_array(
+        store=store,
+        name=DENSITY,
+        shape=(n_structures, n_species, *shape),
+        chunks=(chunk, n_species, *shape),
+        shards=(shard, n_species, *shape),
+        dtype=dtype,
+        serializer=BytesCodec(),
+        compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()] if compress else [Crc32cCodec()],
+        fill_value=0,
+        attributes=attributes,
+        dimension_names=DENSITY_DIMENSIONS,
+        config={"write_empty_chunks": True},
+    )
+
+
+def create_column(store: Any, column: Column, n_rows: int, path: str = "") -> Any:
+    """Create an array of `n_rows` lines, compressed, with checksums."""
+    return zarr.create_array(
+        store=store,
+        name=f"{path}/{column.name}" if path else column.name,
+        shape=(n_rows, *column.tail),
+        chunks=(min(column.rows, max(1, n_rows)), *column.tail),
+        dtype=str if column.dtype == "string" else column.dtype,
+        compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
+        fill_value="" if column.dtype == "string" else np.zeros((), dtype=column.dtype).item(),
+        attributes=dict(column.attributes),
+        dimension_names=column.dimensions,
+        config={"write_empty_chunks": True},
+    )
+
+
+def check_attributes(attributes: dict[str, Any], location: str) -> None:
+    """Refuse what is no complete voxel store of a schema known here."""
+    if attributes.get("schema") != SCHEMA:
+        raise StoreError(
+            f"{location}: must be a voxel store (schema {SCHEMA!r}); found schema {attributes.get('schema')!r}"
+        )
+    if attributes.get("schema_version") != SCHEMA_VERSION:
+        raise StoreError(
+            f"{location}: must have schema version {SCHEMA_VERSION}; found {attributes.get('schema_version')!r}. "
+            f"Read it with the release of ruo2-voxel that wrote it, or build it anew"
+        )
+    if attributes.get("complete") is not True:
+        raise StoreError(
+            f"{location}: the build of this store is not complete. Finish it with ruo2-voxel build ... --resume"
+        )

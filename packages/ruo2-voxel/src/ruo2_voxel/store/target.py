@@ -1,0 +1,230 @@
+"""Where a store is written: a local folder that is renamed when complete, or any fsspec URL.
+
+Both give the same promises to a build. What `open` and `put` have returned from is durable and whole: nothing
+half-written carries its final name. Until `publish`, no reader finds a store at the final location.
+"""
+
+import contextlib
+import fcntl
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from ruo2_voxel.errors import MissingExtraError, StoreError
+
+BUILDING = ".building"
+STATE = ".build/"  # plan, markers and atoms of finished shards, until the store is complete
+
+
+class Target(Protocol):
+    """A place that files with slash-separated keys are written to."""
+
+    location: str  # of the finished store
+
+    def exists(self) -> bool:
+        """Whether something already stands at the final location."""
+
+    def open(self, key: str) -> contextlib.AbstractContextManager[BinaryIO]: ...
+    def put(self, key: str, data: bytes) -> None: ...
+    def get(self, key: str) -> bytes | None: ...
+    def size(self, key: str) -> int | None: ...
+    def keys(self, prefix: str) -> list[str]: ...
+    def clear(self) -> None:
+        """Remove an unfinished build; or, where nothing can be renamed, all that stands at the location."""
+
+    def zarr_store(self) -> Any: ...
+    def publish(self, root: bytes) -> None:
+        """Write the root metadata `root`, remove the state of the build, and make the store visible."""
+
+    def lock(self) -> contextlib.AbstractContextManager[None]: ...
+
+
+def open_target(location: str | os.PathLike[str]) -> Target:
+    """A local target for a path, a remote one for a URL such as s3://bucket/name.zarr."""
+    text = os.fspath(location)
+    if is_url(text):
+        return UrlTarget(text)
+    return LocalTarget(Path(text))
+
+
+def is_url(location: str) -> bool:
+    return "://" in location or location.startswith("memory:")
+
+
+class LocalTarget:
+    """A folder NAME.building beside the final one, renamed when complete; every file fsynced before it counts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.location = str(path)
+        self.building = path.with_name(path.name + BUILDING)
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    @contextlib.contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        path = self.building / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+    def put(self, key: str, data: bytes) -> None:
+        with self.open(key) as file:
+            file.write(data)
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return (self.building / key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def size(self, key: str) -> int | None:
+        try:
+            return (self.building / key).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def keys(self, prefix: str) -> list[str]:
+        folder = self.building / prefix
+        return sorted(f"{prefix}{path.name}" for path in folder.iterdir()) if folder.is_dir() else []
+
+    def clear(self) -> None:
+        for path in self.building.iterdir():  # the folder itself is locked
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def zarr_store(self) -> Any:
+        from zarr.storage import LocalStore
+
+        return LocalStore(self.building)
+
+    def publish(self, root: bytes) -> None:
+        for leftover in self.building.rglob("*.partial"):
+            leftover.unlink()
+        shutil.rmtree(self.building / STATE)
+        for folder, _, names in os.walk(self.building):  # what Zarr wrote is renamed into place but not yet durable
+            for name in names:
+                _sync_file(Path(folder) / name)
+            _sync_folder(Path(folder))
+        self.put("zarr.json", root)
+        if self.path.exists():
+            old = self.path.with_name(self.path.name + ".replaced")
+            if old.exists():
+                shutil.rmtree(old)
+            self.path.rename(old)
+            self.building.rename(self.path)
+            _sync_folder(self.path.parent)
+            shutil.rmtree(old)
+        else:
+            self.building.rename(self.path)
+            _sync_folder(self.path.parent)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the unfinished build against other processes; the lock ends with this process, however it ends."""
+        try:
+            self.building.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self.building, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise StoreError(f"{self.location}: must be writable; found {error.strerror} ({error.filename})") from error
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"{self.building}: another process is writing here; wait for it, or end it") from None
+        else:
+            yield
+        finally:
+            os.close(folder)
+
+
+class UrlTarget:
+    """Objects below a URL. The root metadata is the last to be written: without it there is no store to open."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            import fsspec
+        except ImportError:
+            raise MissingExtraError("a store at a URL", "remote") from None
+        self.location = url.rstrip("/")
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(self.location)
+        except (ImportError, ValueError) as error:
+            raise StoreError(f"{url}: must be a URL that fsspec can open; found: {error}") from error
+
+    def exists(self) -> bool:
+        return bool(self.fs.exists(f"{self.root}/zarr.json"))
+
+    @contextlib.contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        # Gathered in memory and written as one object: objects appear whole or not at all.
+        buffer = io.BytesIO()
+        yield buffer
+        self.put(key, buffer.getvalue())
+
+    def put(self, key: str, data: bytes) -> None:
+        path = f"{self.root}/{key}"
+        self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self.fs.pipe_file(path, data)
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return bytes(self.fs.cat_file(f"{self.root}/{key}"))
+        except FileNotFoundError:
+            return None
+
+    def size(self, key: str) -> int | None:
+        try:
+            return int(self.fs.size(f"{self.root}/{key}"))
+        except FileNotFoundError:
+            return None
+
+    def keys(self, prefix: str) -> list[str]:
+        try:
+            self.fs.invalidate_cache()
+            names = self.fs.ls(f"{self.root}/{prefix}".rstrip("/"), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(prefix + name.rstrip("/").rpartition("/")[2] for name in names)
+
+    def clear(self) -> None:
+        if self.fs.exists(self.root):
+            self.fs.rm(self.root, recursive=True)
+
+    def zarr_store(self) -> Any:
+        from zarr.storage import FsspecStore
+
+        return FsspecStore.from_url(self.location)
+
+    def publish(self, root: bytes) -> None:
+        self.put("zarr.json", root)
+        self.fs.rm(f"{self.root}/{STATE}".rstrip("/"), recursive=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        yield  # object stores have no locks; two builds of one store must not run at the same time
+
+
+def _sync_file(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+_sync_folder = _sync_file

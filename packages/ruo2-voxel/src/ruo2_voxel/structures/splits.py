@@ -1,0 +1,50 @@
+"""Splits that keep near-duplicates together: whole groups of structures are held out, never single ones."""
+
+import hashlib
+from collections.abc import Mapping
+
+from ruo2_voxel.errors import Ruo2Error
+
+Group = tuple[str, ...]
+
+
+def choose_held_out(sizes: Mapping[Group, int], fraction: float, seed: int) -> frozenset[Group]:
+    """Groups to hold out: in an order drawn from the seed, each that still fits into the fraction.
+
+    Parameters
+    ----------
+    sizes
+        Number of structures in each group, a group being the values of the keys that tell one run from another.
+    fraction
+        Largest share of structures to hold out, between 0 and 1.
+    seed
+        The same seed and groups give the same choice, on any machine.
+
+    Returns
+    -------
+    groups
+        Never all of them. If even the smallest group exceeds the fraction, the smallest.
+
+    Raises
+    ------
+    Ruo2Error
+        Fewer than two groups, which cannot be split.
+    """
+    if fraction <= 0.0:
+        return frozenset()
+    if len(sizes) < 2:
+        raise Ruo2Error(
+            f"a split needs at least two groups of structures; found {len(sizes)}. "
+            f"Name more keys with --split-by, or hold nothing out with --held-out 0"
+        )
+    room = fraction * sum(sizes.values())
+    chosen: set[Group] = set()
+    for group in sorted(sizes, key=lambda group: _draw(group, seed)):
+        if sizes[group] <= room and len(chosen) < len(sizes) - 1:
+            chosen.add(group)
+            room -= sizes[group]
+    return frozenset(chosen or {min(sizes, key=lambda group: (sizes[group], _draw(group, seed)))})
+
+
+def _draw(group: Group, seed: int) -> bytes:
+    return hashlib.sha256("\0".join((str(seed), *group)).encode()).digest()

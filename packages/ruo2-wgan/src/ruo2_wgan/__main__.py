@@ -1,0 +1,6 @@
+"""`python -m ruo2_wgan` is the command `ruo2-wgan`."""
+
+from ruo2_wgan.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="ruo2-wgan")
