@@ -12,12 +12,13 @@ from typing import Any
 
 import click
 
-from ruo2_voxel.errors import Ruo2Error
+from ruo2_voxel import terminal
+from ruo2_voxel.errors import ManifestError, Ruo2Error
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
 
 
-class _Grid(click.ParamType):
+class _Grid(click.ParamType[tuple[int, int, int]]):
     """One number of voxels or three."""
 
     name = "N|NX,NY,NZ"
@@ -34,7 +35,7 @@ class _Grid(click.ParamType):
         return (sides * 3)[:3]  # type: ignore[return-value]
 
 
-class _Names(click.ParamType):
+class _Names(click.ParamType[tuple[str, ...]]):
     """Comma-separated names."""
 
     name = "A,B,..."
@@ -129,6 +130,7 @@ def cli() -> None:
     default=0.1,
     help="Share of structures to hold out, with --split-by.",
 )
+@click.option("--split-from", metavar="MANIFEST", help="Hold out the groups that a dataset manifest names, instead.")
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Threads. The result does not depend on it.  [default: all cores]"
 )
@@ -156,6 +158,7 @@ def build(
     sigma: float | None,
     alpha: float | None,
     tol: float,
+    split_from: str | None,
     workers: int | None,
     scheduler: str | None,
     resume: bool,
@@ -185,6 +188,10 @@ def build(
         raise click.UsageError("--sigma and --alpha say the same thing: give one of them")
     if resume and overwrite:
         raise click.UsageError("--resume goes on with what is there, --overwrite begins anew: give one of them")
+    if split_from is not None:
+        if options["split_by"]:
+            raise click.UsageError("--split-from names the keys as well: give it or --split-by")
+        options |= _split_of(split_from)
     channels = (*species, "*") if catch_all and "*" not in species else species
     grid = (
         Grid.from_alpha(alpha, species=channels, shape=shape, tol=tol)
@@ -194,11 +201,11 @@ def build(
     plan = plan_build(list(sources), out, BuildOptions(grid=grid, **options), selection=selection, workers=workers)
     if dry_run:
         summary = plan.summary()
-        _emit(summary, as_json, _plan_text)
+        _emit(summary, as_json, terminal.plan_text)
         return
     with _progress_bar(plan.n_candidates, "structures", progress) as advance:
         result = run(plan, resume=resume, overwrite=overwrite, scheduler=scheduler, progress=advance)
-    _emit(result, as_json, _build_text)
+    _emit(result, as_json, terminal.build_text)
 
 
 @cli.command()
@@ -209,7 +216,7 @@ def info(store: str, as_json: bool) -> None:
     from ruo2_voxel.store.reader import open_store
     from ruo2_voxel.store.summary import summarize
 
-    _emit(summarize(open_store(store)), as_json, _info_text)
+    _emit(summarize(open_store(store)), as_json, terminal.info_text)
 
 
 @cli.command()
@@ -227,7 +234,22 @@ def verify(store: str, samples: int, every: bool, seed: int, progress: bool | No
     opened = open_store(store)
     with _progress_bar(opened.n_chunks, "chunks", progress) as advance:
         report = verify_store(opened, None if every else samples, seed, advance)
-    _emit(report, as_json, _verify_text)
+    _emit(report, as_json, terminal.verify_text)
+
+
+@cli.command()
+@click.argument("store")
+@click.option("--out", required=True, metavar="PICTURE", help="Picture to write: .png, .pdf or .svg.")
+@click.option("--index", type=int, help="Structure to show; negative counts from the end.  [default: lowest energy]")
+@click.option("--level", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True), default=0.5, help="Isosurface.")
+@click.option("--planes", type=_Grid(), help="Voxels at which to cut across x, y and z.  [default: the densest]")
+def show(store: str, out: str, index: int | None, level: float, planes: tuple[int, int, int] | None) -> None:
+    """Draw a structure of a store: slices of each channel beside the atoms, isosurfaces, the energies of all."""
+    from ruo2_voxel.pictures.of_store import draw_store
+    from ruo2_voxel.store.reader import open_store
+
+    draw_store(open_store(store), out, index=index, level=level, planes=planes)
+    click.echo(out)
 
 
 @cli.group()
@@ -242,7 +264,10 @@ def manifest_verify(path: str, as_json: bool) -> None:
     """Check the files of a dataset against its manifest: checksums, counts, info keys, split."""
     from ruo2_voxel.store.manifest import read_manifest, verify_manifest
 
-    _emit(verify_manifest(read_manifest(path)), as_json, _manifest_text)
+    report = verify_manifest(read_manifest(path))
+    _emit(report.as_dict(), as_json, terminal.manifest_text)
+    if not report.ok:
+        raise ManifestError(f"{path}: {len(report.problems)} of its promises do not hold")
 
 
 def main() -> None:
@@ -269,6 +294,17 @@ def _emit(result: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]]
     click.echo(json.dumps(result) if as_json else text(result))
 
 
+def _split_of(manifest_path: str) -> dict[str, Any]:
+    """Options that hold out what a manifest holds out."""
+    from ruo2_voxel.store.manifest import read_manifest
+    from ruo2_voxel.structures.splits import group_text
+
+    split = read_manifest(manifest_path).split
+    if split is None:
+        raise ManifestError(f"{manifest_path}: --split-from needs a manifest with a [split]; found none")
+    return {"split_by": split.by, "held_out_groups": tuple(tuple(map(group_text, group)) for group in split.held_out)}
+
+
 @contextlib.contextmanager
 def _progress_bar(total: int, unit: str, wanted: bool | None) -> Iterator[Callable[[int], None]]:
     """A bar with rate and time left, on stderr if that is a terminal or if asked for."""
@@ -281,103 +317,3 @@ def _progress_bar(total: int, unit: str, wanted: bool | None) -> Iterator[Callab
             bar.update(n)
 
         yield advance
-
-
-def _bytes(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
-        n /= 1000
-    return f"{n:.1f} TB"
-
-
-def _grid_text(options: dict[str, Any]) -> str:
-    sides = " x ".join(map(str, options["shape"]))
-    return f"{','.join(options['species'])} on {sides} voxels, sigma {options['sigma_angstrom']:.3f} Å, tol {options['tol']:g}"
-
-
-def _plan_text(plan: dict[str, Any]) -> str:
-    options = plan["options"]
-    moves = [name for name in ("translate", "rotate") if options[name]]
-    lines = [
-        f"{plan['location']}: {plan['structures']} structures in {plan['shards']} shards of {_bytes(plan['shard_bytes'])}"
-    ]
-    lines += [
-        f"  from      {each['path']}  {each['selected']} of {each['frames']} frames ({each['format']})"
-        for each in plan["sources"]
-    ]
-    lines += [
-        f"  grid      {_grid_text(options)}; Gaussians end at {plan['cutoff_angstrom']:.2f} Å",
-        f"  copies    {options['copies']}{', ' + ' and '.join(moves) + ' at random' if moves else ''}, seed {options['seed']}",
-        f"  stored as {options['dtype']}{', zstd' if options['compress'] else ''}: densities {_bytes(plan['density_bytes'])} uncompressed",
-        f"  label     {options['label']}, {options['n_classes']} classes",
-        f"  split by  {','.join(options['split_by']) or 'nothing: all structures are for training'}",
-        f"  memory    about {_bytes(plan['working_memory_bytes'])} beside the interpreter, {plan['workers']} threads",
-        "nothing was written (--dry-run)",
-    ]
-    return "\n".join(lines)
-
-
-def _build_text(result: dict[str, Any]) -> str:
-    lines = [
-        f"{result['location']}: {result['structures']} structures, {result['atoms']} atoms, "
-        f"{_bytes(result['density_bytes'])} of densities, in {result['seconds']:.1f} s"
-    ]
-    if result["resumed_structures"]:
-        lines.append(f"  resumed   {result['resumed_structures']} structures were there already")
-    if result["skipped_frames"]:
-        lines.append(f"  left out  {result['skipped_frames']} frames; the first: {result['skipped'][0]['reason']}")
-    if result["clipped_voxels"]:
-        lines.append(f"  clipped   {result['clipped_voxels']} voxels above 1, where Gaussians overlap")
-    return "\n".join([*lines, *_label_lines(result)])
-
-
-def _label_lines(summary: dict[str, Any]) -> list[str]:
-    lines = []
-    classes, split = summary["classes"], summary["split"]
-    if classes:
-        counts = " ".join(map(str, classes["counts"]))
-        lines.append(
-            f"  classes   {counts}  ({classes['label']}, {classes['edges'][0]:.4g} to {classes['edges'][-1]:.4g} {classes['units']})"
-        )
-    if split["by"]:
-        train, held_out = split["counts"]
-        lines.append(
-            f"  split     {train} for training, {held_out} held out "
-            f"({len(split['held_out_groups'])} of {split['groups']} groups by {','.join(split['by'])})"
-        )
-    return lines
-
-
-def _info_text(summary: dict[str, Any]) -> str:
-    options = summary["options"]
-    lines = [
-        f"{summary['location']}: {summary['structures']} structures, {summary['atoms']} atoms "
-        f"({summary['atoms_per_structure'][0]} to {summary['atoms_per_structure'][1]} each)",
-        f"  grid      {_grid_text(options)}",
-        f"  stored as {options['dtype']}{', zstd' if options['compress'] else ''}, "
-        f"{_bytes(summary['density_bytes'])} uncompressed, in shards of {options['shard']}",
-        "  lattice   " + ", ".join(f"{low:.2f} to {high:.2f}" for low, high in summary["lattice_angstrom"]) + " Å",
-    ]
-    if summary["energy_per_atom"]:
-        lines.append(f"  energy    {summary['energy_per_atom'][0]:.4f} to {summary['energy_per_atom'][1]:.4f} eV/atom")
-    lines += _label_lines(summary)
-    if summary["info_keys"]:
-        lines.append(f"  info      {', '.join(summary['info_keys'])}")
-    if summary["skipped_frames"]:
-        lines.append(f"  left out  {summary['skipped_frames']} frames")
-    lines += [f"  from      {each['path']}  sha256 {each['sha256'][:16]}..." for each in summary["sources"]]
-    lines.append(f"  made      {summary['created']} by ruo2-voxel {summary['versions']['ruo2-voxel']}")
-    return "\n".join(lines)
-
-
-def _verify_text(report: dict[str, Any]) -> str:
-    return (
-        f"{report['location']}: sound. {report['arrays']} arrays and {report['chunks']} chunks of densities as they must be; "
-        f"{report['voxelized_anew']} of {report['structures']} structures voxelized anew, largest difference "
-        f"{report['largest_difference']:.2g}"
-    )
-
-
-def _manifest_text(report: dict[str, Any]) -> str:
-    return json.dumps(report, indent=2)

@@ -11,26 +11,21 @@ atom's nearest node and t the atom's own offset from that node,
     exp(-(m-t)' M (m-t) / 2) = exp(-t' M t / 2) * prod_i exp((M t)_i m_i) * exp(-m' M m / 2):
 
 three tables again, times a constant one that belongs to the cell. Either way the innermost loop adds a weighted table
-to rows along z, eight or sixteen lanes at aligned addresses. Rows of the scratch grid run on past the end of the cell, and what
-lies there is folded back once per channel instead of once per atom.
+to rows along z, eight or sixteen lanes at aligned addresses. Rows of the scratch grid run on past the end of the cell,
+and what lies there is folded back once per channel instead of once per atom.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit
 
-from ruo2_voxel.density.simd import (
-    LANES,
-    add_product_rows,
-    add_rows,
-    add_wide_product_rows,
-    add_wide_rows,
-    aligned_zeros,
-    exp2_lanes,
-)
+from ruo2_voxel.density.simd import LANES, add_product_rows, add_rows, aligned_zeros, exp2_lanes
 from ruo2_voxel.typing import Array, FloatArray, IntArray
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 ATOMS_PER_BLOCK = 32  # atoms whose tables are made together: enough to overlap their latencies, few enough for L1
 
@@ -106,33 +101,39 @@ def _round_up(n: int) -> int:
     return -(-n // LANES) * LANES
 
 
-@njit(nogil=True, cache=True)
-def render_float32(batch: Batch, begin: int, end: int, work: Workspace, out: FloatArray) -> None:
-    """Densities of structures begin to end - 1 into out (structures, species, nx, ny, nz) float32."""
-    for s in range(begin, end):
-        t, order, channel_begin = arrange(batch, s, work)
-        prepare_window(batch, s, work)
-        for c in range(out.shape[1]):
-            accumulate(batch, s, t, order[channel_begin[c] : channel_begin[c + 1]], work)
-            copy_out(work, out[s, c])
+def _part(function: Function) -> Function:
+    """Compile what compiled code alone calls: without wrappers for Python it takes a third less time to compile."""
+    compile_part: Callable[[Function], Function] = njit(  # type: ignore[call-overload]
+        nogil=True, cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
+    return compile_part(function)
 
 
 @njit(nogil=True, cache=True)
-def render_uint8(batch: Batch, begin: int, end: int, work: Workspace, out: IntArray, clipped: IntArray) -> None:
-    """As `render_float32`, with values clipped to [0, 1] and stored in steps of 1/255; counts the clipped voxels."""
+def render(
+    batch: Batch, begin: int, end: int, work: Workspace, exact: FloatArray, quantised: IntArray, clipped: IntArray
+) -> None:
+    """Densities of structures begin to end - 1 into one of two arrays (structures, species, nx, ny, nz).
+
+    Into `exact`, float32, as they are; or, if that has no rows, into `quantised`, uint8, clipped to [0, 1] in steps of
+    1/255, with the number of voxels clipped in each structure in `clipped`.
+    """
     for s in range(begin, end):
         t, order, channel_begin = arrange(batch, s, work)
         prepare_window(batch, s, work)
         clipped[s] = 0
-        for c in range(out.shape[1]):
+        for c in range(channel_begin.shape[0] - 1):
             accumulate(batch, s, t, order[channel_begin[c] : channel_begin[c + 1]], work)
-            clipped[s] += quantise_out(work, out[s, c])
+            if exact.shape[0] > 0:
+                copy_out(work, exact[s, c])
+            else:
+                clipped[s] += quantise_out(work, quantised[s, c])
 
 
-@njit(nogil=True, cache=True)
+@_part
 def arrange(batch: Batch, s: int, work: Workspace) -> tuple[FloatArray, IntArray, IntArray]:
     """Atoms of structure s in voxel steps, their canonical order, and where each channel begins in it."""
-    nx, ny, nz = work.shape
+    nx, ny, _ = work.shape
     begin, end = batch.offsets[s], batch.offsets[s + 1]
     t = np.empty((end - begin, 3), dtype=np.float64)
     order = np.empty(end - begin, dtype=np.int64)
@@ -141,7 +142,7 @@ def arrange(batch: Batch, s: int, work: Workspace) -> tuple[FloatArray, IntArray
     return t, order, work.bins[:: nx * ny].copy()
 
 
-@njit(nogil=True, cache=True)
+@_part
 def wrap_to_voxels(positions: FloatArray, inverse_cell: FloatArray, shape: tuple[int, int, int], t: FloatArray) -> None:
     """Positions (Å) in voxel steps from the cell's corner, wrapped to [0, n)."""
     for a in range(positions.shape[0]):
@@ -153,7 +154,7 @@ def wrap_to_voxels(positions: FloatArray, inverse_cell: FloatArray, shape: tuple
             t[a, axis] = value if value < shape[axis] else 0.0  # rounding may reach the far end, which is node 0
 
 
-@njit(nogil=True, cache=True)
+@_part
 def order_atoms(t: FloatArray, channel: IntArray, nx: int, ny: int, bins: IntArray, order: IntArray) -> None:
     """Order by channel, x and y voxel, then exact coordinates; afterwards bins[c * nx * ny] is where channel c begins.
 
@@ -182,7 +183,7 @@ def order_atoms(t: FloatArray, channel: IntArray, nx: int, ny: int, bins: IntArr
             order[j] = a
 
 
-@njit(nogil=True, cache=True)
+@_part
 def precedes(t: FloatArray, a: int, b: int) -> bool:
     for axis in range(3):
         if t[a, axis] != t[b, axis]:
@@ -190,7 +191,7 @@ def precedes(t: FloatArray, a: int, b: int) -> bool:
     return False
 
 
-@njit(nogil=True, cache=True)
+@_part
 def accumulate(batch: Batch, s: int, t: FloatArray, atoms: IntArray, work: Workspace) -> None:
     """Add the Gaussians of `atoms`, of structure s, to the scratch grid."""
     metric, radius = batch.metrics[s], batch.radii[s]
@@ -204,13 +205,13 @@ def accumulate(batch: Batch, s: int, t: FloatArray, atoms: IntArray, work: Works
             add_general(block.shape[0], work, window_length(radius[0]))
 
 
-@njit(nogil=True, cache=True)
+@_part
 def window_length(radius: float) -> int:
     """Voxels along one axis that may lie within `radius` of an atom less than half a voxel from the middle one."""
     return 2 * int(radius + 0.5) + 1
 
 
-@njit(nogil=True, cache=True)
+@_part
 def prepare_window(batch: Batch, s: int, work: Workspace) -> None:
     """What the windows of all atoms of structure s share."""
     select_rows(batch.metrics[s], batch.cutoffs[s], batch.radii[s], work)
@@ -218,7 +219,7 @@ def prepare_window(batch: Batch, s: int, work: Workspace) -> None:
         make_constant_table(batch.metrics[s], batch.radii[s], work)
 
 
-@njit(nogil=True, cache=True)
+@_part
 def select_rows(metric: FloatArray, cutoff: float, radius: FloatArray, work: Workspace) -> None:
     """Rows of each plane of a window that come within the cutoff of an atom less than half a voxel from its middle."""
     rx, ry = int(radius[0] + 0.5), int(radius[1] + 0.5)
@@ -237,9 +238,9 @@ def select_rows(metric: FloatArray, cutoff: float, radius: FloatArray, work: Wor
                 work.rows_y[i, 1] = j + 1
 
 
-@njit(nogil=True, cache=True)
+@_part
 def place_window(t: FloatArray, radius: FloatArray, i: int, work: Workspace) -> tuple[float, float, float]:
-    """Set where the window of the block's i-th atom, at t, begins; returns the atom's offset from the window's middle."""
+    """Set where the window of the block's i-th atom, at t, begins; returns the atom's offset from its middle."""
     x, y, z = math.floor(t[0] + 0.5), math.floor(t[1] + 0.5), math.floor(t[2] + 0.5)
     rz = int(radius[2] + 0.5)
     first_z = wrap(int(z) - rz, work.shape[2])
@@ -252,7 +253,7 @@ def place_window(t: FloatArray, radius: FloatArray, i: int, work: Workspace) -> 
     return t[0] - x, t[1] - y, t[2] - z
 
 
-@njit(nogil=True, cache=True)
+@_part
 def make_separable_tables(
     metric: FloatArray, radius: FloatArray, t: FloatArray, atoms: IntArray, work: Workspace
 ) -> None:
@@ -271,12 +272,13 @@ def make_separable_tables(
             exp2_lanes(work.table_z, i * width_z + k, _F(k - rz - tz), _ZERO, _ZERO, cz)
 
 
-@njit(nogil=True, cache=True)
+@_part
 def add_separable(n_atoms: int, work: Workspace, kx: int) -> None:
     """Add each atom's window to the scratch grid: plane by plane, the rows of it that come within the cutoff."""
     nx, ny, _ = work.shape
     row = work.row
     width_y, width_z = work.table_y.shape[1], work.table_z.shape[1]
+    table, weights = work.table_z, work.table_y
     for a in range(n_atoms):
         x, start = work.first[a, 0], work.first[a, 2]
         vectors, z = work.vectors[a], a * width_z
@@ -287,19 +289,18 @@ def add_separable(n_atoms: int, work: Workspace, kx: int) -> None:
             while j < end:  # once, or again from y = 0 where the window leaves the cell
                 n = min(end - j, ny - y)
                 at = (x * ny + y) * row + start
+                w = a * width_y + j
                 if vectors > 1:
-                    add_wide_rows(work.scratch, at, row, n, scale, work.table_y, a * width_y + j, work.table_z, z)
+                    add_rows(2, work.scratch, at, row, n, scale, weights, w, table, z)
                 for v in range(0 if vectors == 1 else 2, vectors):
                     lane = v * LANES
-                    add_rows(
-                        work.scratch, at + lane, row, n, scale, work.table_y, a * width_y + j, work.table_z, z + lane
-                    )
+                    add_rows(1, work.scratch, at + lane, row, n, scale, weights, w, table, z + lane)
                 j += n
                 y = 0
             x = x + 1 if x + 1 < nx else 0
 
 
-@njit(nogil=True, cache=True)
+@_part
 def make_constant_table(metric: FloatArray, radius: FloatArray, work: Workspace) -> None:
     """exp(-m' M m / 2) over the window of a general cell."""
     rx, ry, rz = int(radius[0] + 0.5), int(radius[1] + 0.5), int(radius[2] + 0.5)
@@ -320,7 +321,7 @@ def make_constant_table(metric: FloatArray, radius: FloatArray, work: Workspace)
                 work.constant[i, j, k] = _ZERO
 
 
-@njit(nogil=True, cache=True)
+@_part
 def make_general_tables(
     metric: FloatArray, radius: FloatArray, t: FloatArray, atoms: IntArray, work: Workspace
 ) -> None:
@@ -342,7 +343,7 @@ def make_general_tables(
             exp2_lanes(work.table_z, i * width_z + k, _F(k - rz - shift), _ZERO, _F(_LOG2_E * gz), _ZERO)
 
 
-@njit(nogil=True, cache=True)
+@_part
 def add_general(n_atoms: int, work: Workspace, kx: int) -> None:
     """As `add_separable`, with the constant table as a third factor of each row."""
     nx, ny, _ = work.shape
@@ -362,18 +363,30 @@ def add_general(n_atoms: int, work: Workspace, kx: int) -> None:
                 c = (i * constant.shape[1] + j) * width + LANES - shift
                 w = a * width_y + j
                 if vectors > 1:
-                    add_wide_product_rows(work.scratch, at, row, n, scale, weights, w, table, z, constant, c, width)
+                    add_product_rows(2, work.scratch, at, row, n, scale, weights, w, table, z, constant, c, width)
                 for v in range(0 if vectors == 1 else 2, vectors):
                     lane = v * LANES
                     add_product_rows(
-                        work.scratch, at + lane, row, n, scale, weights, w, table, z + lane, constant, c + lane, width
+                        1,
+                        work.scratch,
+                        at + lane,
+                        row,
+                        n,
+                        scale,
+                        weights,
+                        w,
+                        table,
+                        z + lane,
+                        constant,
+                        c + lane,
+                        width,
                     )
                 j += n
                 y = 0
             x = x + 1 if x + 1 < nx else 0
 
 
-@njit(nogil=True, cache=True)
+@_part
 def wrap(i: int, n: int) -> int:
     while i < 0:
         i += n
@@ -382,7 +395,7 @@ def wrap(i: int, n: int) -> int:
     return i
 
 
-@njit(nogil=True, cache=True)
+@_part
 def fold(work: Workspace) -> FloatArray:
     """Add what lies beyond the end of each row to where it belongs in the periodic cell; the scratch grid in rows."""
     nx, ny, nz = work.shape
@@ -395,7 +408,7 @@ def fold(work: Workspace) -> FloatArray:
     return rows
 
 
-@njit(nogil=True, cache=True)
+@_part
 def copy_out(work: Workspace, out: FloatArray) -> None:
     """Copy the scratch grid to out (nx, ny, nz) and clear it."""
     nx, ny, nz = work.shape
@@ -406,16 +419,16 @@ def copy_out(work: Workspace, out: FloatArray) -> None:
     work.scratch[:] = _ZERO
 
 
-@njit(nogil=True, cache=True)
+@_part
 def quantise_out(work: Workspace, out: IntArray) -> int:
-    """Clip the scratch grid to [0, 1], store it in steps of 1/255, and clear it; returns how many voxels were clipped."""
+    """Clip the scratch grid to [0, 1], store it in steps of 1/255, clear it; returns how many voxels were clipped."""
     nx, ny, nz = work.shape
     rows, target = fold(work), out.reshape(nx * ny, nz)
     clipped = 0
     for r in range(rows.shape[0]):
-        above = np.int32(0)
+        above = 0
         for k in range(nz):
-            above += np.int32(rows[r, k] > _CLIPPED)
+            above += rows[r, k] > _CLIPPED
             target[r, k] = np.uint8(min(rows[r, k], _ONE) * _FULL_SCALE + _HALF)
         clipped += above
     work.scratch[:] = _ZERO

@@ -40,7 +40,17 @@ def aligned_zeros(size: int) -> FloatArray:
     return buffer[shift : shift + size]
 
 
+def exp2_lanes(table: FloatArray, at: int, x: Any, c0: Any, c1: Any, c2: Any) -> None:
+    """table[at:at+8] = 2^(c0 + c1 d + c2 d^2) for d = x, x + 1, ..., x + 7.
+
+    Relative error below 3e-7; the exponent is held within -120 and 120.
+    """
+    d = x + np.arange(LANES, dtype=np.float32)
+    table.reshape(-1)[at : at + LANES] = np.exp2(np.clip((c2 * d + c1) * d + c0, -_LARGEST, _LARGEST))
+
+
 def add_rows(
+    n_vectors: int,
     acc: FloatArray,
     at: int,
     stride: int,
@@ -51,100 +61,39 @@ def add_rows(
     table: FloatArray,
     first: int,
 ) -> None:
-    """acc[at + j stride + l] += scale * weights[first_weight + j] * table[first + l], for j < n_rows and eight lanes l."""
-    _add_rows_in_numpy(acc, at, stride, n_rows, scale, weights, first_weight, table, first, LANES)
+    """acc[at + j stride + l] += scale * weights[first_weight + j] * table[first + l].
 
-
-def add_wide_rows(
-    acc: FloatArray,
-    at: int,
-    stride: int,
-    n_rows: int,
-    scale: Any,
-    weights: FloatArray,
-    first_weight: int,
-    table: FloatArray,
-    first: int,
-) -> None:
-    """`add_rows` with sixteen lanes, which share the work of fetching the weights."""
-    _add_rows_in_numpy(acc, at, stride, n_rows, scale, weights, first_weight, table, first, 2 * LANES)
-
-
-def add_product_rows(
-    acc: FloatArray,
-    at: int,
-    stride: int,
-    n_rows: int,
-    scale: Any,
-    weights: FloatArray,
-    first_weight: int,
-    table: FloatArray,
-    first: int,
-    factor: FloatArray,
-    first_factor: int,
-    factor_stride: int,
-) -> None:
-    """`add_rows` times factor[first_factor + j factor_stride + l]."""
-    for j in range(n_rows):
-        begin = first_factor + j * factor_stride
-        product = table.reshape(-1)[first : first + LANES] * factor.reshape(-1)[begin : begin + LANES]
-        target = acc.reshape(-1)[at + j * stride : at + j * stride + LANES]
-        target += scale * weights.reshape(-1)[first_weight + j] * product
-
-
-def add_wide_product_rows(
-    acc: FloatArray,
-    at: int,
-    stride: int,
-    n_rows: int,
-    scale: Any,
-    weights: FloatArray,
-    first_weight: int,
-    table: FloatArray,
-    first: int,
-    factor: FloatArray,
-    first_factor: int,
-    factor_stride: int,
-) -> None:
-    """`add_product_rows` with sixteen lanes."""
-    for lane in (0, LANES):
-        add_product_rows(
-            acc,
-            at + lane,
-            stride,
-            n_rows,
-            scale,
-            weights,
-            first_weight,
-            table,
-            first + lane,
-            factor,
-            first_factor + lane,
-            factor_stride,
-        )
-
-
-def _add_rows_in_numpy(
-    acc: FloatArray,
-    at: int,
-    stride: int,
-    n_rows: int,
-    scale: Any,
-    weights: FloatArray,
-    first_weight: int,
-    table: FloatArray,
-    first: int,
-    lanes: int,
-) -> None:
+    For rows j < n_rows and lanes l < 8 n_vectors; in a kernel n_vectors is a literal. Wide rows share the fetching of
+    their weights.
+    """
+    lanes = n_vectors * LANES
     scaled = scale * table.reshape(-1)[first : first + lanes]
     for j in range(n_rows):
         acc.reshape(-1)[at + j * stride : at + j * stride + lanes] += weights.reshape(-1)[first_weight + j] * scaled
 
 
-def exp2_lanes(table: FloatArray, at: int, x: Any, c0: Any, c1: Any, c2: Any) -> None:
-    """table[at:at+8] = 2^(c0 + c1 d + c2 d^2) for d = x, x + 1, ..., x + 7; relative error below 3e-7, held within 2^+-120."""
-    d = x + np.arange(LANES, dtype=np.float32)
-    table.reshape(-1)[at : at + LANES] = np.exp2(np.clip((c2 * d + c1) * d + c0, -_LARGEST, _LARGEST))
+def add_product_rows(
+    n_vectors: int,
+    acc: FloatArray,
+    at: int,
+    stride: int,
+    n_rows: int,
+    scale: Any,
+    weights: FloatArray,
+    first_weight: int,
+    table: FloatArray,
+    first: int,
+    factor: FloatArray,
+    first_factor: int,
+    factor_stride: int,
+) -> None:
+    """As `add_rows`, with each term times factor[first_factor + j factor_stride + l]."""
+    lanes = n_vectors * LANES
+    scaled = scale * table.reshape(-1)[first : first + lanes]
+    for j in range(n_rows):
+        own = factor.reshape(-1)[first_factor + j * factor_stride :][:lanes]
+        target = acc.reshape(-1)[at + j * stride : at + j * stride + lanes]
+        target += weights.reshape(-1)[first_weight + j] * scaled * own
 
 
 def _data(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
@@ -161,13 +110,6 @@ def _broadcast(builder: Any, scalar: Any) -> Any:
     undefined = ir.Constant(_VECTOR, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(_INT32, 0))
     return builder.shuffle_vector(first, undefined, ir.Constant(_INT32S, [0] * LANES))
-
-
-def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    # fmuladd, not fma: without a fused instruction it becomes two operations, never a library call.
-    signature = ir.FunctionType(_VECTOR, [_VECTOR, _VECTOR, _VECTOR])
-    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.fmuladd.v{LANES}f32")
-    return builder.call(function, [a, b, c])
 
 
 def _each(value: float) -> ir.Constant:
@@ -197,104 +139,6 @@ def _exp2(builder: Any, x: Any) -> Any:
     return builder.bitcast(builder.add(builder.bitcast(power, _INT32S), exponent), _VECTOR)
 
 
-def _rows_intrinsic(n_vectors: int) -> Any:
-    @intrinsic
-    def add(
-        typing_context: Any,
-        acc: Any,
-        at: Any,
-        stride: Any,
-        n_rows: Any,
-        scale: Any,
-        weights: Any,
-        first_weight: Any,
-        table: Any,
-        first: Any,
-    ) -> Any:
-        integer, real = types.intp, types.float32
-        signature = types.void(acc, integer, integer, integer, real, weights, integer, table, integer)
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            acc, at, stride, n_rows, scale, weights, first_weight, table, first = args
-            target = _data(context, builder, signature.args[0], acc)
-            weight = builder.gep(_data(context, builder, signature.args[5], weights), [first_weight])
-            values = _data(context, builder, signature.args[7], table)
-            scaled = _scaled_lanes(builder, scale, values, first, n_vectors)
-            with cgutils.for_range(builder, n_rows) as loop:
-                each = _broadcast(builder, builder.load(builder.gep(weight, [loop.index])))
-                begin = builder.add(at, builder.mul(loop.index, stride))
-                for v in range(n_vectors):
-                    place = _lanes_at(builder, target, begin, v * LANES)
-                    total = _multiply_add(builder, each, scaled[v], builder.load(place, align=32))
-                    builder.store(total, place, align=32)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return add
-
-
-def _product_rows_intrinsic(n_vectors: int) -> Any:
-    @intrinsic
-    def add(
-        typing_context: Any,
-        acc: Any,
-        at: Any,
-        stride: Any,
-        n_rows: Any,
-        scale: Any,
-        weights: Any,
-        first_weight: Any,
-        table: Any,
-        first: Any,
-        factor: Any,
-        first_factor: Any,
-        factor_stride: Any,
-    ) -> Any:
-        integer, real = types.intp, types.float32
-        signature = types.void(
-            acc, integer, integer, integer, real, weights, integer, table, integer, factor, integer, integer
-        )
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            acc, at, stride, n_rows, scale, weights, first_weight, table, first, factor, first_factor, factor_stride = (
-                args
-            )
-            target = _data(context, builder, signature.args[0], acc)
-            weight = builder.gep(_data(context, builder, signature.args[5], weights), [first_weight])
-            values = _data(context, builder, signature.args[7], table)
-            factors = _data(context, builder, signature.args[9], factor)
-            scaled = _scaled_lanes(builder, scale, values, first, n_vectors)
-            with cgutils.for_range(builder, n_rows) as loop:
-                each = _broadcast(builder, builder.load(builder.gep(weight, [loop.index])))
-                begin = builder.add(at, builder.mul(loop.index, stride))
-                begin_factor = builder.add(first_factor, builder.mul(loop.index, factor_stride))
-                for v in range(n_vectors):
-                    place = _lanes_at(builder, target, begin, v * LANES)
-                    own = builder.load(_lanes_at(builder, factors, begin_factor, v * LANES), align=4)
-                    product = builder.fmul(each, scaled[v])
-                    total = _multiply_add(builder, product, own, builder.load(place, align=32))
-                    builder.store(total, place, align=32)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return add
-
-
-def _scaled_lanes(builder: Any, scale: Any, values: Any, first: Any, n_vectors: int) -> list[Any]:
-    """scale * values[first:], in registers, vector by vector."""
-    each = _broadcast(builder, scale)
-    return [
-        builder.fmul(each, builder.load(_lanes_at(builder, values, first, v * LANES), align=4))
-        for v in range(n_vectors)
-    ]
-
-
-_add_rows, _add_wide_rows = _rows_intrinsic(1), _rows_intrinsic(2)
-_add_product_rows, _add_wide_product_rows = _product_rows_intrinsic(1), _product_rows_intrinsic(2)
-
-
 @intrinsic
 def _exp2_lanes(typing_context: Any, table: Any, at: Any, x: Any, c0: Any, c1: Any, c2: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -309,26 +153,54 @@ def _exp2_lanes(typing_context: Any, table: Any, at: Any, x: Any, c0: Any, c1: A
     return types.void(table, types.intp, *[types.float32] * 4), generate
 
 
-@overload(add_rows, strict=False)
-def _add_rows_in_kernels(
-    acc: Any, at: Any, stride: Any, n_rows: Any, scale: Any, weights: Any, first_weight: Any, table: Any, first: Any
-) -> Callable[..., None]:
-    return lambda acc, at, stride, n_rows, scale, weights, first_weight, table, first: _add_rows(
-        acc, at, stride, n_rows, scale, weights, first_weight, table, first
-    )
+def _emit_rows(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Code of both kinds of rows: the scaled table stays in registers while the rows go by."""
+    n_vectors = signature.args[0].literal_value
+    arrays = {i: _data(context, builder, signature.args[i], args[i]) for i in (1, 6, 8, 10) if i < len(args)}
+    _, _, at, stride, n_rows, scale, _, first_weight, _, first, *factor = args
+    weight = builder.gep(arrays[6], [first_weight])
+    each = _broadcast(builder, scale)
+    scaled = [
+        builder.fmul(each, builder.load(_lanes_at(builder, arrays[8], first, v * LANES), align=4))
+        for v in range(n_vectors)
+    ]
+    with cgutils.for_range(builder, n_rows) as loop:
+        own_weight = _broadcast(builder, builder.load(builder.gep(weight, [loop.index])))
+        row = builder.add(at, builder.mul(loop.index, stride))
+        for v in range(n_vectors):
+            term = scaled[v]
+            if factor:
+                place = builder.add(factor[1], builder.mul(loop.index, factor[2]))
+                own = builder.load(_lanes_at(builder, arrays[10], place, v * LANES), align=4)
+                term = builder.fmul(term, own)
+            target = _lanes_at(builder, arrays[1], row, v * LANES)
+            total = _multiply_add(builder, own_weight, term, builder.load(target, align=32))
+            builder.store(total, target, align=32)
+    return context.get_dummy_value()
 
 
-@overload(add_wide_rows, strict=False)
-def _add_wide_rows_in_kernels(
-    acc: Any, at: Any, stride: Any, n_rows: Any, scale: Any, weights: Any, first_weight: Any, table: Any, first: Any
-) -> Callable[..., None]:
-    return lambda acc, at, stride, n_rows, scale, weights, first_weight, table, first: _add_wide_rows(
-        acc, at, stride, n_rows, scale, weights, first_weight, table, first
-    )
+@intrinsic(prefer_literal=True)
+def _add_rows(
+    typing_context: Any,
+    n_vectors: Any,
+    acc: Any,
+    at: Any,
+    stride: Any,
+    n_rows: Any,
+    scale: Any,
+    weights: Any,
+    first_weight: Any,
+    table: Any,
+    first: Any,
+) -> Any:
+    i, f = types.intp, types.float32
+    return types.void(n_vectors, acc, i, i, i, f, weights, i, table, i), _emit_rows
 
 
-@overload(add_product_rows, strict=False)
-def _add_product_rows_in_kernels(
+@intrinsic(prefer_literal=True)
+def _add_product_rows(
+    typing_context: Any,
+    n_vectors: Any,
     acc: Any,
     at: Any,
     stride: Any,
@@ -341,40 +213,85 @@ def _add_product_rows_in_kernels(
     factor: Any,
     first_factor: Any,
     factor_stride: Any,
-) -> Callable[..., None]:
-    return (
-        lambda acc, at, stride, n_rows, scale, weights, first_weight, table, first, factor, first_factor, factor_stride: (
-            _add_product_rows(
-                acc, at, stride, n_rows, scale, weights, first_weight, table, first, factor, first_factor, factor_stride
-            )
-        )
-    )
-
-
-@overload(add_wide_product_rows, strict=False)
-def _add_wide_product_rows_in_kernels(
-    acc: Any,
-    at: Any,
-    stride: Any,
-    n_rows: Any,
-    scale: Any,
-    weights: Any,
-    first_weight: Any,
-    table: Any,
-    first: Any,
-    factor: Any,
-    first_factor: Any,
-    factor_stride: Any,
-) -> Callable[..., None]:
-    return (
-        lambda acc, at, stride, n_rows, scale, weights, first_weight, table, first, factor, first_factor, factor_stride: (
-            _add_wide_product_rows(
-                acc, at, stride, n_rows, scale, weights, first_weight, table, first, factor, first_factor, factor_stride
-            )
-        )
-    )
+) -> Any:
+    i, f = types.intp, types.float32
+    return types.void(n_vectors, acc, i, i, i, f, weights, i, table, i, factor, i, i), _emit_rows
 
 
 @overload(exp2_lanes, strict=False)
 def _exp2_lanes_in_kernels(table: Any, at: Any, x: Any, c0: Any, c1: Any, c2: Any) -> Callable[..., None]:
-    return lambda table, at, x, c0, c1, c2: _exp2_lanes(table, at, x, c0, c1, c2)
+    def run(table, at, x, c0, c1, c2):  # type: ignore[no-untyped-def]
+        _exp2_lanes(table, at, x, c0, c1, c2)  # type: ignore[call-arg]
+
+    return run
+
+
+@overload(add_rows, strict=False, prefer_literal=True)
+def _add_rows_in_kernels(
+    n_vectors: Any,
+    acc: Any,
+    at: Any,
+    stride: Any,
+    n_rows: Any,
+    scale: Any,
+    weights: Any,
+    first_weight: Any,
+    table: Any,
+    first: Any,
+) -> Callable[..., None]:
+    def run(n_vectors, acc, at, stride, n_rows, scale, weights, first_weight, table, first):  # type: ignore[no-untyped-def]
+        _add_rows(  # type: ignore[call-arg]
+            n_vectors, acc, at, stride, n_rows, scale, weights, first_weight, table, first
+        )
+
+    return run
+
+
+@overload(add_product_rows, strict=False, prefer_literal=True)
+def _add_product_rows_in_kernels(
+    n_vectors: Any,
+    acc: Any,
+    at: Any,
+    stride: Any,
+    n_rows: Any,
+    scale: Any,
+    weights: Any,
+    first_weight: Any,
+    table: Any,
+    first: Any,
+    factor: Any,
+    first_factor: Any,
+    factor_stride: Any,
+) -> Callable[..., None]:
+    def run(  # type: ignore[no-untyped-def]
+        n_vectors,
+        acc,
+        at,
+        stride,
+        n_rows,
+        scale,
+        weights,
+        first_weight,
+        table,
+        first,
+        factor,
+        first_factor,
+        factor_stride,
+    ):
+        _add_product_rows(  # type: ignore[call-arg]
+            n_vectors,
+            acc,
+            at,
+            stride,
+            n_rows,
+            scale,
+            weights,
+            first_weight,
+            table,
+            first,
+            factor,
+            first_factor,
+            factor_stride,
+        )
+
+    return run

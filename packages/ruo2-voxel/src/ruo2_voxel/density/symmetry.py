@@ -37,7 +37,7 @@ def translate(density: Array, shift: tuple[int, int, int]) -> Array:
         voxels = tuple(operator.index(n) for n in shift)
     except TypeError:
         raise GridError(
-            f"a shift of a density must be whole voxels, got {shift!r}. Move the atoms before voxelizing for a finer one."
+            f"a shift of a density must be whole voxels, got {shift!r}. For a finer one move the atoms first."
         ) from None
     if len(voxels) != 3:
         raise GridError(f"a shift must give voxels along x, y and z, got {shift!r}")

@@ -149,19 +149,20 @@ def find_faults(
 ) -> dict[int, str]:
     """Structures that cannot be rendered, by index, each with what must hold, what was found and what to do."""
     faults: dict[int, str] = {}
-    for structure in np.flatnonzero(~(np.abs(np.linalg.det(cells)) > 1e-6) | ~np.isfinite(cells).all(axis=(1, 2))):
-        faults[int(structure)] = (
+    hollow = ~(np.abs(np.linalg.det(cells)) > 1e-6) | ~np.isfinite(cells).all(axis=(1, 2))
+    for structure in np.flatnonzero(hollow).tolist():
+        faults[structure] = (
             f"the cell must have a volume; found the vectors {cells[structure].tolist()} Å. "
             f"Give it one, say with atoms.center(vacuum=6.0), or drop such frames with --on-error skip"
         )
     names = ",".join(grid.species)
-    for atom in np.flatnonzero(grid.channel_of_number[numbers] < 0):
+    for atom in np.flatnonzero(grid.channel_of_number[numbers] < 0).tolist():
         symbol = chemical_symbols[numbers[atom]]
         faults[_structure_of(atom, offsets)] = (
             f"species must be among {names}; found {symbol}. Add it with --species {names},{symbol} "
             f"(or * for all others), or drop such frames with --on-error skip"
         )
-    for atom in np.flatnonzero(~np.isfinite(positions).all(axis=1)):
+    for atom in np.flatnonzero(~np.isfinite(positions).all(axis=1)).tolist():
         structure = _structure_of(atom, offsets)
         faults[structure] = (
             f"positions must be finite; found atom {atom - offsets[structure]} at {positions[atom].tolist()} Å. "
@@ -175,20 +176,21 @@ def _structure_of(atom: int, offsets: IntArray) -> int:
 
 
 def render(batch: kernels.Batch, grid: Grid, n_threads: int, out: Array, clipped: IntArray | None = None) -> None:
-    """Fill out (structures, species, nx, ny, nz), float32 or uint8, in threads; for uint8 also the count of clipped voxels."""
+    """Fill out (structures, species, nx, ny, nz) in threads; where it is uint8, also the counts of clipped voxels."""
     n_structures = len(batch.offsets) - 1
     if n_structures == 0:
         return
+    counts = np.zeros(n_structures, dtype=np.int64) if clipped is None else clipped
     window = kernels.window_of(batch.radii).max(axis=0)
     needed = (int(window[0]), int(window[1]), int(window[2]))
 
+    quantise = out.dtype == np.uint8
+    exact = np.empty((0, *out.shape[1:]), dtype=np.float32) if quantise else out
+    quantised = out if quantise else np.empty((0, *out.shape[1:]), dtype=np.uint8)
+
     def render_range(begin: int) -> None:
         end = min(begin + size, n_structures)
-        work = _workspace(grid, needed)
-        if out.dtype == np.uint8:
-            kernels.render_uint8(batch, begin, end, work, out, clipped)
-        else:
-            kernels.render_float32(batch, begin, end, work, out)
+        kernels.render(batch, begin, end, _workspace(grid, needed), exact, quantised, counts)
 
     n_threads = min(n_threads, n_structures)
     if n_threads <= 1:

@@ -1,6 +1,6 @@
 """A figure without global state, and its way to a file."""
 
-import errno
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,10 +56,12 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
     target = Path(path)
     ending = target.suffix.lower()
     if ending not in METADATA:
-        raise Ruo2Error(f"{target}: a picture's name must end in .png, .pdf or .svg, got {target.suffix or 'no ending'}")
-    if target.is_dir():
+        raise Ruo2Error(
+            f"{target}: a picture's name must end in .png, .pdf or .svg, got {target.suffix or 'no ending'}"
+        )
+    if os.path.isdir(target):
         raise Ruo2Error(f"{target}: must be the name of a picture; found a folder")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise Ruo2Error(f"{target}: the folder {target.parent} must exist. Make it, or choose another place")
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     try:
@@ -67,7 +69,7 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
             figure.savefig(unfinished, format=ending[1:], dpi=DPI, metadata=METADATA[ending])
         unfinished.replace(target)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno in errno.errorcode else str(error)
-        raise Ruo2Error(f"{target}: cannot be written: {reason}") from error
+        raise Ruo2Error(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()

@@ -1,5 +1,6 @@
 """How the energies of a data set are spread, where its classes part, and where one structure stands."""
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -49,36 +50,30 @@ def draw_energy_histogram(
     title = _count(known.size, "structure")
     if values.size > known.size > 0:
         title += f", {values.size - known.size:,} more without energy"
-    axes.set_xlabel(label, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    for spine in ("left", "bottom"):
-        axes.spines[spine].set(color=FAINT, linewidth=0.8)
-    axes.tick_params(colors=INK, which="both", length=3, width=0.6)
     if known.size == 0:
         message = "no energies in this data set" if values.size != 1 else "this structure has no energy"
-        axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", color=FAINT, fontsize=9)
+        axes.set_axis_off()
         return np.zeros(0, dtype=np.int64)
 
     lowest, highest = float(known.min()), float(known.max())
     if highest - lowest <= 1e-9 * max(1.0, abs(lowest)):
-        lowest, highest = lowest - 0.5, highest + 0.5
+        lowest, highest = lowest - 0.51, highest + 0.49  # the one value in the middle of a bar
     counts, borders = np.histogram(known, bins=N_BINS, range=(lowest, highest))
     axes.bar(borders[:-1], counts, width=np.diff(borders), align="edge", color=BAR, edgecolor="white", linewidth=0.3)
     in_powers = counts.max() > SKEWED * counts[counts > 0].min()
     axes.set_yscale("log" if in_powers else "linear")
     axes.set_ylim(0.7 if in_powers else 0.0, counts.max() ** 1.08 * 1.3 if in_powers else counts.max() * 1.12)
-    axes.set_ylabel("structures", color=INK)
-    shown = [lowest, highest] + ([marked_energy] if _is_number(marked_energy) else [])
-    margin = 0.02 * (max(shown) - min(shown))
-    axes.set_xlim(min(shown) - margin, max(shown) + margin)
-    _set_ticks(axes, in_powers)
+    marks = [marked_energy] if marked_energy is not None and np.isfinite(marked_energy) else []
+    left, right = min([lowest, *marks]), max([highest, *marks])
+    axes.set_xlim(left - 0.02 * (right - left), right + 0.02 * (right - left))
+    _dress(axes, label, in_powers)
     if edges is not None and len(edges) > 1:
         title += f" in {_count(len(edges) - 1, 'class')}"
         _draw_classes(axes, np.asarray(edges, dtype=np.float64))
     axes.set_title(title, loc="left", fontsize=9, fontweight="bold", color=INK, pad=17 if edges is not None else 6)
-    if marked_energy is not None and _is_number(marked_energy):
-        _mark(axes, marked_energy)
+    for energy in marks:
+        _mark(axes, energy)
     return counts
 
 
@@ -86,13 +81,16 @@ def _count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "es" if noun.endswith("s") else "s")
 
 
-def _is_number(value: float | None) -> bool:
-    return value is not None and bool(np.isfinite(value))
-
-
-def _set_ticks(axes: "Axes", in_powers: bool) -> None:
+def _dress(axes: "Axes", label: str, in_powers: bool) -> None:
+    """Names, lines and ticks."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
+    axes.set_xlabel(label, color=INK)
+    axes.set_ylabel("structures", color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    for spine in ("left", "bottom"):
+        axes.spines[spine].set(color=FAINT, linewidth=0.8)
+    axes.tick_params(colors=INK, which="both", length=3, width=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
     if in_powers:
         axes.yaxis.set_major_locator(LogLocator(numticks=5))
@@ -107,7 +105,7 @@ def _draw_classes(axes: "Axes", edges: FloatArray) -> None:
     for edge in edges[(edges >= left) & (edges <= right)]:
         axes.axvline(edge, color=FAINT, linewidth=0.7, linestyle=(0, (4, 3)), zorder=0)
     inside = edges.clip(left, right)
-    for number, (low, high) in enumerate(zip(inside[:-1], inside[1:], strict=True)):
+    for number, (low, high) in enumerate(itertools.pairwise(inside)):
         if high - low > 0.03 * (right - left):
             axes.annotate(
                 str(number),
@@ -126,7 +124,7 @@ def _mark(axes: "Axes", energy: float) -> None:
     to_right = energy < 0.5 * (left + right)
     axes.axvline(energy, color=MARK, linewidth=1.4, zorder=4)
     axes.annotate(
-        f"shown: {energy:.3f}",
+        f"shown: {energy:.3f}".replace("-", "\N{MINUS SIGN}"),
         (energy, 0.90),
         xycoords=axes.get_xaxis_transform(),
         xytext=(5 if to_right else -5, 0),

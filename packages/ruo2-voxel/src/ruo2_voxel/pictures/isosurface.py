@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
 
-FINE = 0.2  # Å between nodes, interpolated, that make Gaussians look round
-MOST_FACES = 150_000  # in one picture: beyond, interpolate less
+FINE = 1 / 120  # of the longest cell vector, between interpolated nodes: Gaussians look round
+MOST_FACES = 200_000  # in one picture, about: interpolate less where there would be more
 LIGHT = np.array([-0.45, 0.55, 0.70])  # right, up, towards the viewer
 OUTSIDE = -1e6  # beyond the border of the cell: puts a flat lid on every surface that would cross it
 
@@ -79,7 +79,7 @@ def draw_isosurface(
     cell: FloatArray,
     species: Sequence[str],
     level: float = 0.5,
-    azimuth: float = -60.0,
+    azimuth: float | None = None,
     elevation: float = 18.0,
 ) -> "PolyCollection":
     """The isosurfaces of all channels, each in its colour, in the cell; orthographic, true to Å in every direction.
@@ -97,7 +97,7 @@ def draw_isosurface(
     level
         Density on the surfaces; channels that do not reach it are named in the picture.
     azimuth, elevation
-        Where the viewer stands, degrees from x and above the xy-plane.
+        Where the viewer stands, degrees from x and above the xy-plane; before the edge between a and -b if None.
 
     Raises
     ------
@@ -113,6 +113,9 @@ def draw_isosurface(
     cell = checked_cell(cell)
     if density.ndim != 4 or len(species) != len(density):
         raise GridError(f"density must have a channel for each of {','.join(species)}, got shape {density.shape}")
+    if azimuth is None:
+        between = cell[0] / np.linalg.norm(cell[0]) - cell[1] / np.linalg.norm(cell[1])
+        azimuth = float(np.degrees(np.arctan2(between[1], between[0]))) - 15.0
     view = view_from(azimuth, elevation)
     surfaces = _find_surfaces(density, cell, level)
     triangles = np.concatenate([vertices[faces] for vertices, faces in surfaces])
@@ -128,7 +131,7 @@ def draw_isosurface(
     farness = (depths.max() - seen[front, :, 2].mean(axis=1)) / np.ptp(depths)
     shades = _shade(colours[front], normals[front], farness)
     collection = PolyCollection(
-        list(seen[front, :, :2]),
+        seen[front, :, :2],  # type: ignore[arg-type]  # one array is taken over far faster than a list of triangles
         facecolors=shades,
         edgecolors=shades,  # hairlines close the seams between triangles
         linewidths=0.25,
@@ -140,7 +143,15 @@ def draw_isosurface(
     missing = [symbol for symbol, (_, faces) in zip(species, surfaces, strict=True) if len(faces) == 0]
     if missing:
         note = f"{', '.join(missing)}: below {level:g} everywhere"
-        axes.text(0.5, 1.0, note, transform=axes.transAxes, ha="center", va="top", fontsize=7.5, color=FAINT)
+        axes.annotate(
+            note,
+            (0.0, 1.0),
+            xycoords="axes fraction",
+            xytext=(0, 4),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=FAINT,
+        )
     return collection
 
 
@@ -153,26 +164,28 @@ def _refine(values: FloatArray, axis: int, times: int) -> FloatArray:
     knots = np.zeros((n, n))
     for step, weight in zip((-1, 0, 1), (1 / 6, 4 / 6, 1 / 6), strict=True):
         np.add.at(knots, (nodes, (nodes + step) % n), weight)
-    fine, t = np.divmod(np.arange(n * times), times)
-    t = t / times
+    fine, part = np.divmod(np.arange(n * times), times)
+    t = part / times
     pieces = ((1 - t) ** 3, 4 - 6 * t**2 + 3 * t**3, 1 + 3 * t + 3 * t**2 - 3 * t**3, t**3)
     spline = np.zeros((n * times, n))
-    for step, weight in zip((-1, 0, 1, 2), pieces, strict=True):
-        np.add.at(spline, (np.arange(n * times), (fine + step) % n), weight / 6)
+    for step, piece in zip((-1, 0, 1, 2), pieces, strict=True):
+        np.add.at(spline, (np.arange(n * times), (fine + step) % n), piece / 6)
     matrix = np.linalg.solve(knots.T, spline.T).T.astype(values.dtype)
     refined: FloatArray = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
     return refined
 
 
 def _find_surfaces(density: FloatArray, cell: FloatArray, level: float) -> list[tuple[FloatArray, IntArray]]:
-    """As finely as MOST_FACES allows."""
-    steps = np.linalg.norm(cell, axis=1) / density.shape[1:]
-    for coarser in (1.0, 2.0, 4.0):
-        x, y, z = (max(1, int(np.ceil(step / (coarser * FINE) - 0.25))) for step in steps)
-        surfaces = [find_isosurface(channel, cell, level, (x, y, z)) for channel in density]
-        if sum(len(faces) for _, faces in surfaces) <= MOST_FACES or x == y == z == 1:
-            break
-    return surfaces
+    """Interpolated until Gaussians look round, or until there are about MOST_FACES."""
+    surfaces = [find_isosurface(channel, cell, level) for channel in density]
+    n_faces = sum(len(faces) for _, faces in surfaces)
+    lengths = np.linalg.norm(cell, axis=1)
+    wanted = np.maximum(lengths / density.shape[1:] / (FINE * lengths.max()), 1.0)
+    affordable = np.sqrt(MOST_FACES / max(n_faces, 1)) / np.cbrt(wanted.prod())
+    x, y, z = (max(1, round(times * min(1.0, affordable))) for times in wanted)
+    if x == y == z == 1:
+        return surfaces
+    return [find_isosurface(channel, cell, level, (x, y, z)) for channel in density]
 
 
 def _shade(colours: FloatArray, normals: FloatArray, farness: FloatArray) -> FloatArray:
@@ -197,24 +210,26 @@ def _draw_cell(axes: "Axes", cell: FloatArray, view: FloatArray) -> None:
         axes.add_collection(LineCollection(list(edges[which][:, :, :2]), colors=INK, linewidths=width, zorder=order))
     upright = np.abs(cell - np.diag(np.diag(cell))).max() < 1e-9
     centre = corners[:, :2].mean(axis=0)
-    for vector, parallel in enumerate(edges[:, :, :, :2]):
-        middles = parallel.mean(axis=1)
-        # Vectors that rise are named at the left, the others along the bottom.
-        along = parallel[0, 1] - parallel[0, 0]
-        rises = abs(along[1]) > abs(along[0])
-        middle = middles[(middles[:, 0] if rises else middles[:, 1]).argmin()]
-        across = np.array([-along[1], along[0]]) / np.linalg.norm(along)
-        across *= np.sign(across @ (middle - centre)) or 1.0
-        name = f"{('xyz' if upright else 'abc')[vector]} = {np.linalg.norm(cell[vector]):.2f} Å"
-        turn = (np.degrees(np.arctan2(along[1], along[0])) + 90.0) % 180.0 - 90.0
+    for vector in range(3):
+        along = (view @ cell[vector])[:2]
+        if np.linalg.norm(along) < 1e-6 * np.linalg.norm(cell):
+            continue  # seen from its end
+        along /= np.linalg.norm(along)
+        outwards = np.array([-along[1], along[0]])
+        # At the left of what rises, along it; below what does not, upright, and away from the middle.
+        rises = bool(abs(along[1]) > abs(along[0]))
+        outwards *= -np.sign(outwards[0 if rises else 1])
+        middles = edges[vector, :, :, :2].mean(axis=1)
+        middle = middles[((middles - centre) @ outwards).round(9).argmax()]
         axes.annotate(
-            name,
+            f"{('xyz' if upright else 'abc')[vector]} = {np.linalg.norm(cell[vector]):.2f} Å",
             middle,
-            xytext=across * 8.0,
+            xytext=tuple((8.0 if rises else 4.0) * outwards),
             textcoords="offset points",
-            ha="center",
-            va="center",
-            rotation=turn if not rises else (turn if turn > 0 else turn + 180.0),
+            ha="center" if rises else "right" if middle[0] < centre[0] else "left",
+            va="center" if rises else "top",
+            rotation=(np.degrees(np.arctan2(along[1], along[0])) + 89.9) % 180.0 - 89.9 if rises else 0.0,
+            rotation_mode="anchor",
             fontsize=7.5,
             color=INK,
         )

@@ -9,13 +9,13 @@ from ruo2_voxel.typing import FloatArray
 WIDTH = 10.0
 TALLEST = 8.6
 EDGE = 0.2  # around the page
-HEADER = 0.42  # its title
+HEADER = 0.32  # its title
 ABOVE = 0.52  # the two lines of words above the pictures of a plane
 BELOW = 0.46  # tick labels and the name of the axis
 BESIDE = 0.45  # the same, at the left of the first picture
 GAP = 0.12  # between pictures of one plane
 GUTTER = 0.3  # between groups
-LEAST_SPACE_VIEW = 2.3  # width of the view in space
+LEAST_SPACE_VIEW = 2.0  # width of the view in space
 LEAST_HISTOGRAM = 1.35  # height
 
 LARGEST_SCALE, SMALLEST_SCALE = 0.5, 0.02  # inches to an Å, whatever the page says
@@ -43,7 +43,7 @@ class Layout:
 
 
 def find_layout(cell: FloatArray, n_panels: int) -> Layout:
-    """Planes beside each other, which suits tall cells, or below each other: whichever shows an Å larger.
+    """Planes beside each other, which makes the better page, unless below each other they are much larger.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def find_layout(cell: FloatArray, n_panels: int) -> Layout:
         Pictures of each plane.
     """
     sizes = {plane: _size_of(plane, cell) for plane in AXES_OF_PLANE}
-    layouts = [arrange(sizes, n_panels) for arrange in (_beside_each_other, _below_each_other)]
-    return max(layouts, key=lambda layout: layout.scale)
+    beside, below = _beside_each_other(sizes, n_panels), _below_each_other(sizes, n_panels)
+    return beside if beside.scale > 0.8 * below.scale else below
 
 
 def _size_of(plane: str, cell: FloatArray) -> tuple[float, float]:
@@ -97,7 +97,7 @@ def _below_each_other(sizes: dict[str, tuple[float, float]], n_panels: int) -> L
     gaps = (n_panels - 1) * GAP
     wide = max(width for width, _ in sizes.values())
     tall = sum(height for _, height in sizes.values())
-    least_right = LEAST_SPACE_VIEW + 1.5 * BESIDE
+    least_right = 1.5 * LEAST_SPACE_VIEW
     width_left = WIDTH - 2 * EDGE - BESIDE - gaps - GUTTER - least_right
     height_left = TALLEST - 2 * EDGE - HEADER - 3 * (ABOVE + BELOW)
     scale = min(width_left / (n_panels * wide), height_left / tall)

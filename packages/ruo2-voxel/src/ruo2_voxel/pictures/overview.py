@@ -1,4 +1,4 @@
-"""One page on one structure: its atoms and densities in three planes, its surfaces in space, its place in the data set."""
+"""One page on one structure: atoms and densities in three planes, surfaces in space, its place in the data set."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from ruo2_voxel.typing import FloatArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 def draw_overview(
     density: FloatArray,
@@ -112,8 +113,7 @@ def _draw_plane(
     draw_structure(panels[0], atoms, plane)
     panels[0].set_title("atoms", fontsize=9, color=INK, pad=4)
     for axes, symbol, channel in zip(panels[1:], species, density, strict=True):
-        own = atoms.positions[_belong_to(symbol, atoms, species)]
-        draw_slice(axes, channel, atoms.cell, symbol, plane, position, own)
+        draw_slice(axes, channel, atoms.cell, symbol, plane, position, _positions_in(symbol, atoms, species))
         axes.set_title("others" if symbol == CATCH_ALL else symbol, fontsize=9, color=INK, pad=4)
     for axes in panels:
         axes.xaxis.label.set_fontsize(8.5)
@@ -124,11 +124,12 @@ def _draw_plane(
         axes.tick_params(labelleft=False)
 
 
-def _belong_to(symbol: str, atoms: Atoms, species: Sequence[str]) -> FloatArray:
-    if symbol == CATCH_ALL:
-        return ~np.isin(atoms.numbers, [atomic_numbers[name] for name in species if name != CATCH_ALL])
-    mine: FloatArray = atoms.numbers == atomic_numbers[symbol]
-    return mine
+def _positions_in(symbol: str, atoms: Atoms, species: Sequence[str]) -> FloatArray:
+    """Of the atoms that one channel shows, Å."""
+    named = [atomic_numbers[name] for name in species if name != CATCH_ALL]
+    mine = ~np.isin(atoms.numbers, named) if symbol == CATCH_ALL else atoms.numbers == atomic_numbers[symbol]
+    positions: FloatArray = atoms.positions[mine]
+    return positions
 
 
 def _name_plane(plane: str, position: int, shape: tuple[int, ...], cell: FloatArray) -> str:
@@ -151,7 +152,7 @@ def _write_header(
 
     if title is None:
         lengths = " x ".join(f"{length:.2f}" for length in atoms.cell.lengths())
-        title = f"{atoms.get_chemical_formula()}, {lengths} Å"
+        title = f"{atoms.get_chemical_formula(mode='metal')}, {lengths} Å"
     top = 1.0 - EDGE / page_height
     figure.text(EDGE / WIDTH, top, title, fontsize=11, fontweight="bold", color=INK, va="top")
     names = {chemical_symbols[number]: f"{chemical_symbols[number]} ({count})" for number, count in _count(atoms)}

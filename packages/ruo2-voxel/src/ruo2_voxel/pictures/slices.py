@@ -19,17 +19,21 @@ MARK = 0.28  # radius of that mark, Å
 
 
 def find_densest_planes(density: FloatArray) -> tuple[int, int, int]:
-    """The yz-, xz- and xy-plane, by position along x, y and z, with most density; each channel counts alike.
+    """The yz-, xz- and xy-plane, by position along x, y and z, that show most of every channel.
 
     Parameters
     ----------
     density
         Shape (species, nx, ny, nz).
     """
-    totals = np.maximum(np.asarray(density, dtype=np.float64).sum(axis=(1, 2, 3)), 1e-30)
-    by_plane = [density.sum(axis=tuple({1, 2, 3} - {axis}), dtype=np.float64) for axis in (1, 2, 3)]
-    # Rounded, or the last bit of a sum would choose between planes that symmetry makes equal.
-    x, y, z = (int(np.round((sums / totals[:, None]).sum(axis=0), 6).argmax()) for sums in by_plane)
+    found = []
+    for axis in (1, 2, 3):
+        of_plane = density.sum(axis=tuple({1, 2, 3} - {axis}), dtype=np.float64)
+        shares = of_plane / np.maximum(of_plane.sum(axis=1, keepdims=True), 1e-30)
+        # Roots, or a plane full of one species would beat one with a fair share of each. Rounded, or the last bit of a
+        # sum would choose between planes that symmetry makes equal.
+        found.append(int(np.round(np.sqrt(shares.clip(0.0)).sum(axis=0), 6).argmax()))
+    x, y, z = found
     return x, y, z
 
 

@@ -46,9 +46,7 @@ def draw_structure(axes: "Axes", atoms: Atoms, plane: str = "xz") -> "EllipseCol
     view = view_of_plane(plane, cell)
     inverse = np.linalg.inv(cell)
     radii = RADIUS_SCALE * covalent_radii[atoms.numbers]
-    images, owners = images_in_plane(
-        atoms.positions @ inverse, plane, radii[:, None] * np.linalg.norm(inverse, axis=0)
-    )
+    images, owners = images_in_plane(atoms.positions @ inverse, plane, radii[:, None] * np.linalg.norm(inverse, axis=0))
     seen = images @ cell @ view.T
     from_far = np.argsort(np.round(seen[:, 2], 6), kind="stable")
     seen, owners = seen[from_far], owners[from_far]

@@ -18,12 +18,19 @@ from ruo2_voxel.store.plan import BuildOptions, Plan
 from ruo2_voxel.store.provenance import describe_sources
 from ruo2_voxel.store.stream import Shard, read_shards
 from ruo2_voxel.store.target import STATE, Target, open_target
-from ruo2_voxel.store.write import Progress, marker_key, part_key, shard_key, write_shard
+from ruo2_voxel.store.write import Progress, explain_write_errors, part_key, shard_key, write_shard
 from ruo2_voxel.structures.frames import open_frames
 from ruo2_voxel.structures.specs import Specs
 
 PLAN_KEY = f"{STATE}plan.json"
-DECIDED_LATER = ("label", "n_classes", "split_by", "held_out", "on_error")  # a resumed build may choose these anew
+DECIDED_LATER = (
+    "label",
+    "n_classes",
+    "split_by",
+    "held_out",
+    "held_out_groups",
+    "on_error",
+)  # a resumed build may choose these anew
 
 
 def plan_build(
@@ -106,7 +113,11 @@ def run(
     target = open_target(plan.location)
     if target.exists() and not overwrite:
         raise StoreError(
-            f"{plan.location}: must not exist yet; found something there. Choose another name, or replace it with --overwrite"
+            f"{plan.location}: must not exist yet; found something there. Name another, or replace it with --overwrite"
+        )
+    if target.exists() and not target.holds_store():
+        raise StoreError(
+            f"{plan.location}: must be a Zarr store to be replaced; found something else. Name another, or remove it"
         )
     with target.lock(), ThreadPoolExecutor(1) as background:
         sources = background.submit(describe_sources, plan.frames)
@@ -117,7 +128,7 @@ def run(
         markers = dict(finished)
         for index, marker in _write_shards(plan, target, finished, sources, scheduler, progress):
             markers[index] = marker
-        with _explain_write_errors(plan.location):
+        with explain_write_errors(plan.location):
             attributes = finish(plan, target, markers, sources.result())
     seconds = time.perf_counter() - started
     return {
@@ -178,14 +189,14 @@ def _fingerprint(options: Mapping[str, Any], sources: Sequence[Mapping[str, Any]
 
 
 def _require_same(earlier: Mapping[str, Any], plan: Plan, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse to mix shards of different origin."""
     before = _fingerprint(earlier["options"], earlier["sources"])
-    after = _fingerprint(plan.options.as_dict(), sources)
-    for name in after:
-        if before.get(name) != after[name]:
-            found = "other files or frames" if name == "sources" else f"{before.get(name)!r}, not {after[name]!r}"
+    for name, wanted in _fingerprint(plan.options.as_dict(), sources).items():
+        if before.get(name) != wanted:
+            found = "other files or frames" if name == "sources" else f"{name} {before.get(name)!r}, not {wanted!r}"
             raise StoreError(
-                f"{plan.location}: to resume, sources and options must be those of the unfinished build; "
-                f"found that it has {found if name == 'sources' else f'{name} {found}'}. Repeat them, or begin anew with --overwrite"
+                f"{plan.location}: to resume, files and options must be those of the unfinished build; it has {found}. "
+                f"Repeat them, or begin anew with --overwrite"
             )
 
 
@@ -206,7 +217,7 @@ def _write_shards(
             for shard in read_shards(plan, finished):
                 if not pending and not target.size(PLAN_KEY):
                     _warn_if_aliased(plan, shard)
-                    with _explain_write_errors(plan.location):
+                    with explain_write_errors(plan.location):
                         target.put(PLAN_KEY, json.dumps({"options": options, "sources": sources.result()}).encode())
                 if scheduler is None:
                     n_threads = max(1, plan.workers // n_parallel)
@@ -246,23 +257,14 @@ def _executor(scheduler: str | None, n_parallel: int) -> Iterator[tuple[Executor
             yield executor, 2 * n_workers
 
 
-@contextlib.contextmanager
-def _explain_write_errors(location: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{location}: must be writable and have room; found {error.strerror or error}. Shards already complete are "
-            f"kept: make room, then go on with --resume"
-        ) from error
-
-
 def _warn_if_aliased(plan: Plan, shard: Shard) -> None:
     """Once for each build, by the widest voxels of the first shard."""
     if shard.table is not None:
         spacings = plan.options.grid.voxel_spacings(shard.table.cells).max(axis=1)
         widest = int(np.argmax(spacings))
-        plan.options.grid.warn_if_aliased(shard.table.cells[widest], f"structure {shard.first + widest}")
+        source = plan.frames.files[int(shard.table.source_ids[widest])].path
+        frame = int(shard.table.frame_ids[widest])
+        plan.options.grid.warn_if_aliased(shard.table.cells[widest], f"frame {frame} of {source}")
 
 
 def _available_cores() -> int:

@@ -18,7 +18,7 @@ from ruo2_voxel.store.table import Table
 from ruo2_voxel.store.target import Target
 from ruo2_voxel.store.write import part_key
 from ruo2_voxel.structures.labels import classify
-from ruo2_voxel.structures.splits import Group, choose_held_out
+from ruo2_voxel.structures.splits import Group, choose_held_out, group_text
 from ruo2_voxel.typing import Array, FloatArray, IntArray
 
 Markers = Mapping[int, Mapping[str, Any]]
@@ -37,8 +37,8 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
     skipped = [skip for index in sorted(markers) for skip in markers[index]["skipped"]]
     if n_structures == 0:
         raise StoreError(
-            f"{plan.location}: a store needs at least one structure; all {len(skipped)} frames were left out, the first "
-            f"because {skipped[0]['reason'] if skipped else 'there was none'}"
+            f"{plan.location}: a store needs at least one structure; all {len(skipped)} frames were left out, the "
+            f"first because {skipped[0]['reason'] if skipped else 'there was none'}"
         )
     store = target.zarr_store()
     grid = options.grid
@@ -153,10 +153,13 @@ def _write_tables(
         energies.append(table.energies)
         counts.append(table.counts)
         group_ids.append(
-            np.array([ids.setdefault(tuple(_text(each[key]) for key in options.split_by), len(ids)) for each in infos])
+            np.array(
+                [ids.setdefault(tuple(group_text(each[key]) for key in options.split_by), len(ids)) for each in infos]
+            )
         )
-    for writer in (*writers.values(), edges, info):
+    for writer in (*writers.values(), edges):
         writer.close()
+    info.close()
     names = np.empty(len(ids), dtype=object)
     names[:] = list(ids)
     return np.concatenate(energies), np.concatenate(counts), names[np.concatenate(group_ids)]
@@ -246,10 +249,6 @@ def _array_name(key: str, taken: set[str]) -> str:
     return name
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def _write_classes(store: Any, energies: FloatArray, n_atoms: IntArray, options: BuildOptions) -> dict[str, Any] | None:
     """Sort the label into classes; None where there is no label."""
     label = options.label
@@ -277,7 +276,12 @@ def _write_classes(store: Any, energies: FloatArray, n_atoms: IntArray, options:
 def _write_split(store: Any, groups: Array, options: BuildOptions) -> dict[str, Any]:
     """Hold out whole groups of related structures."""
     sizes = Counter(groups.tolist())
-    held_out = choose_held_out(sizes, options.held_out, options.seed) if options.split_by else frozenset()
+    if options.held_out_groups:
+        held_out = frozenset(options.held_out_groups) & sizes.keys()
+    elif options.split_by:
+        held_out = choose_held_out(sizes, options.held_out, options.seed)
+    else:
+        held_out = frozenset()
     is_held_out = np.array([group in held_out for group in groups.tolist()], dtype=np.int8)
     _write_all(store, schema.SPLIT, is_held_out)
     return {

@@ -9,6 +9,7 @@ from ruo2_voxel.density.grid import Grid
 from ruo2_voxel.errors import Ruo2Error
 from ruo2_voxel.store.schema import DTYPES, bytes_per_structure
 from ruo2_voxel.structures.frames import Frames
+from ruo2_voxel.structures.splits import Group
 
 Label = Literal["auto", "energy-per-atom", "energy", "none"]
 LABELS: Final[tuple[Label, ...]] = ("auto", "energy-per-atom", "energy", "none")
@@ -44,7 +45,9 @@ class BuildOptions:
         What `energy_class` sorts into equally wide classes; "auto" is energy per atom if every structure has one.
     split_by, held_out
         Keys of `atoms.info` whose values tell groups of related structures apart, and the share of structures to hold
-        out, in whole groups. Without keys nothing is held out.
+        out, in whole groups drawn by the seed. Without keys nothing is held out.
+    held_out_groups
+        The groups to hold out, by the values of those keys, instead of drawing them.
     on_error
         "raise" at the first frame that cannot be used, or "skip" it and keep its name and the reason.
     """
@@ -63,6 +66,7 @@ class BuildOptions:
     n_classes: int = 10
     split_by: tuple[str, ...] = ()
     held_out: float = 0.1
+    held_out_groups: tuple[Group, ...] = ()
     on_error: Literal["raise", "skip"] = "raise"
 
     def __post_init__(self) -> None:
@@ -88,7 +92,8 @@ class BuildOptions:
         if self.rotate and self.grid.shape[0] != self.grid.shape[1]:
             nx, ny, _ = self.grid.shape
             raise Ruo2Error(
-                f"rotate needs as many voxels along x as along y, so that a turn maps the grid onto itself; found {nx} and {ny}"
+                f"rotate needs as many voxels along x as along y, so that a turn maps the grid onto itself; "
+                f"found {nx} and {ny}"
             )
 
     @property
@@ -105,7 +110,7 @@ class BuildOptions:
             "shape": list(grid["shape"]),
             "sigma_angstrom": grid["sigma"],
             "tol": grid["tol"],
-            **{name: list(value) if isinstance(value, tuple) else value for name, value in values.items()},
+            **{name: _lists(value) for name, value in values.items()},
         }
 
     @classmethod
@@ -114,12 +119,19 @@ class BuildOptions:
         rest = dict(values)
         species, shape = tuple(rest.pop("species")), tuple(rest.pop("shape"))
         grid = Grid(species=species, shape=shape, sigma=rest.pop("sigma_angstrom"), tol=rest.pop("tol"))
-        return cls(
-            grid=grid, **{name: tuple(value) if isinstance(value, list) else value for name, value in rest.items()}
-        )
+        plain: dict[str, Any] = {name: _tuples(value) for name, value in rest.items()}
+        return cls(grid=grid, **plain)
 
     def sha256(self) -> str:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def _lists(value: Any) -> Any:
+    return [_lists(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)

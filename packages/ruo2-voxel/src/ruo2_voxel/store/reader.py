@@ -71,7 +71,8 @@ class VoxelStore:
 
     def __repr__(self) -> str:
         sides = "x".join(map(str, self.grid.shape))
-        return f"VoxelStore({self.location!r}: {len(self)} structures, {','.join(self.grid.species)} on {sides}, {self.dtype})"
+        species = ",".join(self.grid.species)
+        return f"VoxelStore({self.location!r}: {len(self)} structures, {species} on {sides}, {self.dtype})"
 
     @property
     def dtype(self) -> Any:

@@ -6,6 +6,7 @@ shrinks under it kills the process. Remote shards are read by byte ranges.
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from threading import Lock
 from typing import Any, Final, Protocol
 
@@ -122,7 +123,7 @@ class ShardReader:
                 chunk, within = divmod(index, self.chunk)
                 out[position] = self._chunk_rows(chunk)[within]
             return
-        view = memoryview(out).cast("B") if out.size else memoryview(b"")
+        view = memoryview(out.data).cast("B") if out.size else memoryview(b"")
         row = self.row_bytes
         for position, first, n in _runs(indices, self.shard):
             shard, within = divmod(first, self.shard)
@@ -204,7 +205,7 @@ def _runs(indices: IntArray, shard: int) -> Iterator[tuple[int, int, int]]:
             yield position, index, 1
         return
     begins = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(indices)]
-    for begin, end in zip(begins[:-1], begins[1:], strict=True):
+    for begin, end in pairwise(begins):
         yield begin, int(indices[begin]), end - begin
 
 

@@ -71,8 +71,8 @@ def check(data: bytes, what: str) -> None:
     found = google_crc32c.value(data[:-CHECKSUM])
     if stored != found:
         raise StoreError(
-            f"{what} must have the checksum {stored:08x}; found {found:08x}. The file was damaged after it was written: "
-            f"restore it from a copy, or build the store anew"
+            f"{what} must have the checksum {stored:08x}; found {found:08x}. The file was damaged after it was "
+            f"written: restore it from a copy, or build the store anew"
         )
 
 

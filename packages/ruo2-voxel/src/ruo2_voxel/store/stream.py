@@ -37,7 +37,7 @@ class Shard:
 
 
 def read_shards(plan: Plan, finished: Mapping[int, Mapping[str, Any]]) -> Iterator[Shard]:
-    """Shards still to be written. Those in `finished`, by their markers, are passed over without reading their frames."""
+    """Shards still to be written; those in `finished`, known by their markers, are passed over and not read."""
     index, first = 0, 0
     candidates: _Candidates | None = None
     while first < plan.n_candidates:

@@ -25,13 +25,19 @@ class Target(Protocol):
     location: str  # of the finished store
 
     def exists(self) -> bool:
-        """Whether something already stands at the final location."""
+        """Whether something other than an unfinished build already stands at the final location."""
+
+    def holds_store(self) -> bool:
+        """Whether what stands there is a Zarr store, or an empty folder: nothing else may be replaced."""
 
     def open(self, key: str) -> contextlib.AbstractContextManager[BinaryIO]: ...
     def put(self, key: str, data: bytes) -> None: ...
     def get(self, key: str) -> bytes | None: ...
     def size(self, key: str) -> int | None: ...
     def keys(self, prefix: str) -> list[str]: ...
+    def remove(self, key: str) -> None:
+        """Remove a file, or all below a prefix, of the unfinished build; it may be missing."""
+
     def clear(self) -> None:
         """Remove an unfinished build; or, where nothing can be renamed, all that stands at the location."""
 
@@ -47,7 +53,10 @@ def open_target(location: str | os.PathLike[str]) -> Target:
     text = os.fspath(location)
     if is_url(text):
         return UrlTarget(text)
-    return LocalTarget(Path(text))
+    path = Path(text)
+    if path.name in ("", ".."):
+        raise StoreError(f"{text!r}: must name the store to write, as in bh.zarr; found no name")
+    return LocalTarget(path)
 
 
 def is_url(location: str) -> bool:
@@ -63,7 +72,10 @@ class LocalTarget:
         self.building = path.with_name(path.name + BUILDING)
 
     def exists(self) -> bool:
-        return self.path.exists()
+        return os.path.lexists(self.path)
+
+    def holds_store(self) -> bool:
+        return (self.path / "zarr.json").is_file() or (self.path.is_dir() and not any(self.path.iterdir()))
 
     @contextlib.contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
@@ -101,12 +113,12 @@ class LocalTarget:
         folder = self.building / prefix
         return sorted(f"{prefix}{path.name}" for path in folder.iterdir()) if folder.is_dir() else []
 
+    def remove(self, key: str) -> None:
+        _remove(self.building / key)
+
     def clear(self) -> None:
         for path in self.building.iterdir():  # the folder itself is locked
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            _remove(path)
 
     def zarr_store(self) -> Any:
         from zarr.storage import LocalStore
@@ -124,12 +136,11 @@ class LocalTarget:
         self.put("zarr.json", root)
         if self.path.exists():
             old = self.path.with_name(self.path.name + ".replaced")
-            if old.exists():
-                shutil.rmtree(old)
+            _remove(old)
             self.path.rename(old)
             self.building.rename(self.path)
             _sync_folder(self.path.parent)
-            shutil.rmtree(old)
+            _remove(old)
         else:
             self.building.rename(self.path)
             _sync_folder(self.path.parent)
@@ -167,6 +178,13 @@ class UrlTarget:
             raise StoreError(f"{url}: must be a URL that fsspec can open; found: {error}") from error
 
     def exists(self) -> bool:
+        try:
+            names = self.keys("")
+        except Exception as error:  # each file system has errors of its own
+            raise StoreError(f"{self.location}: must be reachable; found {type(error).__name__}: {error}") from error
+        return bool(names) and ("zarr.json" in names or STATE.rstrip("/") not in names)
+
+    def holds_store(self) -> bool:
         return bool(self.fs.exists(f"{self.root}/zarr.json"))
 
     @contextlib.contextmanager
@@ -201,9 +219,13 @@ class UrlTarget:
             return []
         return sorted(prefix + name.rstrip("/").rpartition("/")[2] for name in names)
 
+    def remove(self, key: str) -> None:
+        path = f"{self.root}/{key}".rstrip("/")
+        if self.fs.exists(path):
+            self.fs.rm(path, recursive=True)
+
     def clear(self) -> None:
-        if self.fs.exists(self.root):
-            self.fs.rm(self.root, recursive=True)
+        self.remove("")
 
     def zarr_store(self) -> Any:
         from zarr.storage import FsspecStore
@@ -217,6 +239,14 @@ class UrlTarget:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         yield  # object stores have no locks; two builds of one store must not run at the same time
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync_file(path: Path) -> None:

@@ -132,6 +132,7 @@ def _as_stored(fresh: FloatArray, store: VoxelStore) -> FloatArray:
     if store.attrs["quantisation"]["combine"] == "clip":
         fresh = np.minimum(fresh, np.float32(1.0))
     if store.dtype == np.uint8:
-        steps = np.floor(fresh * np.float32(schema.FULL_SCALE) + np.float32(0.5))
-        return (steps * np.float32(store.scale)).astype(np.float32)
-    return fresh.astype(store.dtype).astype(np.float32)
+        steps: FloatArray = np.floor(fresh * np.float32(schema.FULL_SCALE) + np.float32(0.5))
+        return steps * np.float32(store.scale)
+    stored: FloatArray = fresh.astype(store.dtype).astype(np.float32)
+    return stored

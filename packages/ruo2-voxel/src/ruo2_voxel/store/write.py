@@ -3,9 +3,10 @@
 Nothing here depends on what runs beside it, so shards may be written by any threads, processes or machines.
 """
 
+import contextlib
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -50,8 +51,15 @@ def write_shard(
     StoreError
         The place cannot be written to, or is full.
     """
-    try:
+    with explain_write_errors(location):
         return _write_shard(open_target(location), BuildOptions.from_dict(options), shard, n_threads, progress)
+
+
+@contextlib.contextmanager
+def explain_write_errors(location: str) -> Iterator[None]:
+    """Turn what the system says of a full or forbidden place into a message that says what to do."""
+    try:
+        yield
     except OSError as error:
         raise StoreError(
             f"{location}: must be writable and have room; found {error.strerror or error}. Shards already complete are "
@@ -105,7 +113,7 @@ def _block(options: BuildOptions) -> int:
 
 
 def render_block(table: Table, first: int, last: int, options: BuildOptions, n_threads: int) -> tuple[Array, IntArray]:
-    """Densities as stored of structures `first` to `last` - 1, filled up with zeros to whole chunks; clipped voxels of each."""
+    """Densities as stored of structures `first` to `last` - 1, filled up to whole chunks; clipped voxels of each."""
     grid = options.grid
     edges = np.concatenate([[0], np.cumsum(table.counts)])
     atoms = slice(edges[first], edges[last])

@@ -75,4 +75,4 @@ def select(path: str, index: str, n_frames: int) -> range:
     single = int(index)
     if not -n_frames <= single < n_frames:
         raise SourceError(f"{path}@{index}: must lie within the file; found {n_frames} structures, counted from 0")
-    return every[single % n_frames :][:1]
+    return every[single:][:1]

@@ -1,11 +1,17 @@
 """Splits that keep near-duplicates together: whole groups of structures are held out, never single ones."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 from ruo2_voxel.errors import Ruo2Error
 
 Group = tuple[str, ...]
+
+
+def group_text(value: object) -> str:
+    """The value of a key as it stands in a group: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def choose_held_out(sizes: Mapping[Group, int], fraction: float, seed: int) -> frozenset[Group]:

@@ -47,7 +47,7 @@ class UlmItems:
         self._chunk = os.pread(self._descriptor, offset - self._start + 8 + self._ahead, self._start)
         text = self._chunk[offset - self._start :]
         size = int.from_bytes(text[:8], "little", signed=True)
-        if not 0 < size <= self._n_bytes - offset - 8:
+        if size < 1:
             raise EOFError
         text = text[8 : 8 + size] if size <= len(text) - 8 else self._pread(size, offset + 8)
         self._ahead = size + 256

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ruo2_voxel.errors import ManifestError, SourceError
-from ruo2_voxel.store.manifest import DataFile, Manifest
-from ruo2_voxel.store.manifest_census import Census, Problem
+from ruo2_voxel.store.manifest.census import Census, Problem
+from ruo2_voxel.store.manifest.form import DataFile, Manifest
 from ruo2_voxel.structures.frames import open_frames
 
 Advance = Callable[[int], object]
@@ -45,6 +45,8 @@ class ManifestReport:
         return {
             "manifest": str(self.manifest.path),
             "name": self.manifest.name,
+            "title": self.manifest.title,
+            "licence": self.manifest.licence,
             "ok": self.ok,
             "files": self.n_files,
             "bytes": self.n_bytes,

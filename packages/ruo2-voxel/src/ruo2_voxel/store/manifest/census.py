@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
-from ruo2_voxel.store.manifest import INFO_TYPES, Group, InfoKey, Manifest, Split
+from ruo2_voxel.store.manifest.form import INFO_TYPES, Group, InfoKey, Manifest, Split
 from ruo2_voxel.structures.frames import Frame
 
 

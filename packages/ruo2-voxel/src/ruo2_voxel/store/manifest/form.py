@@ -1,7 +1,6 @@
-"""Dataset manifests: one TOML file says what a dataset is, what it must contain, and which structures are held out.
+"""The form of a manifest: a TOML file says what a dataset is, what it must contain, and which structures are held out.
 
-It is read strictly: a misspelt key that is passed over in silence would be a check that never runs. `manifest_check`
-compares data with it.
+It is read strictly: a misspelt key that is passed over in silence would be a check that never runs.
 """
 
 import re
@@ -13,7 +12,7 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from ruo2_voxel.errors import ManifestError
-from ruo2_voxel.store.strict_toml import StrictTable, read_toml
+from ruo2_voxel.store.manifest.strict_toml import StrictTable, read_toml
 
 FORM = 1  # of the manifest itself, its key `manifest_form`
 
