@@ -91,7 +91,7 @@ class Grid:
     @property
     def cutoff(self) -> float:
         """Distance, Å, at which Gaussians are truncated; more in structures denser than any solid."""
-        return float(self.cutoffs(np.zeros(1))[0] * self.sigma)
+        return self._usual_cutoff * self.sigma
 
     @cached_property
     def channel_of_number(self) -> IntArray:
@@ -105,7 +105,19 @@ class Grid:
 
     def cutoffs(self, number_densities: FloatArray) -> FloatArray:
         """Truncation in units of sigma for structures of these number densities (of one species, Å^-3)."""
-        gas = 2.0 * 4.0 * math.pi * self.sigma**3 * np.maximum(DENSEST, number_densities)
+        u = np.full(len(number_densities), self._usual_cutoff)
+        crowded = number_densities > DENSEST
+        if crowded.any():
+            u[crowded] = self._cutoff_at(number_densities[crowded])
+        return u
+
+    @cached_property
+    def _usual_cutoff(self) -> float:
+        return float(self._cutoff_at(np.array([DENSEST]))[0])
+
+    def _cutoff_at(self, number_densities: FloatArray) -> FloatArray:
+        """Solve `crowd(u) exp(-u^2 / 2) = tol` for u by iteration, which gains two digits a step."""
+        gas = 2.0 * 4.0 * math.pi * self.sigma**3 * number_densities
         u = np.full(len(number_densities), 4.0)
         for _ in range(8):
             # One atom on the edge and the tail of the gas: 4 pi n int_u^inf r^2 g dr ~ 4 pi n sigma^3 (u + 1/u) g(u).

@@ -46,7 +46,7 @@ def voxelize(atoms: Atoms, grid: Grid) -> FloatArray:
     `grid.tol`. The order of the atoms does not change a bit of the result.
     """
     density: FloatArray = voxelize_many([atoms], grid)[0]
-    grid.warn_if_aliased(np.asarray(atoms.cell), atoms.get_chemical_formula())
+    grid.warn_if_aliased(np.asarray(atoms.cell), "structure")
     return density
 
 
@@ -128,19 +128,21 @@ def make_batch(
     populations = np.bincount(of_structure * n_species + channel, minlength=n_structures * n_species)
     crowded = populations.reshape(n_structures, n_species).max(axis=1) / volumes
     cutoffs = grid.cutoffs(crowded)
+    inverses = np.linalg.inv(cells)
     steps = cells / np.array(grid.shape)[:, None]
     gram = steps @ steps.transpose(0, 2, 1)
-    lengths = np.sqrt(np.einsum("sii->si", gram))
-    cosines = np.abs(gram / (lengths[:, :, None] * lengths[:, None, :]))
+    squares = gram[:, (0, 1, 2), (0, 1, 2)]
+    products = gram[:, (0, 0, 1), (1, 2, 2)]
+    slanted = np.abs(products) > PERPENDICULAR * np.sqrt(squares[:, (0, 0, 1)] * squares[:, (1, 2, 2)])
     return kernels.Batch(
         positions=positions,
         channel=channel,
         offsets=offsets,
-        inverse_cells=np.linalg.inv(cells),
+        inverse_cells=inverses,
         metrics=gram / grid.sigma**2,
         cutoffs=cutoffs,
-        radii=cutoffs[:, None] * grid.sigma / grid.voxel_spacings(cells),
-        separable=np.maximum.reduce([cosines[:, 0, 1], cosines[:, 0, 2], cosines[:, 1, 2]]) < PERPENDICULAR,
+        radii=cutoffs[:, None] * grid.sigma * np.linalg.norm(inverses, axis=1) * grid.shape,
+        separable=~slanted.any(axis=1),
     )
 
 

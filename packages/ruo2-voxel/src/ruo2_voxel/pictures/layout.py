@@ -18,7 +18,7 @@ GUTTER = 0.3  # between groups
 LEAST_SPACE_VIEW = 2.0  # width of the view in space
 LEAST_HISTOGRAM = 1.35  # height
 
-LARGEST_SCALE, SMALLEST_SCALE = 0.5, 0.02  # inches to an Å, whatever the page says
+LARGEST_SCALE, SMALLEST_SCALE = 0.5, 0.001  # inches to an Å, whatever there is room for
 
 
 @dataclass(frozen=True)

@@ -17,20 +17,16 @@ from ruo2_voxel.store.finish import finish
 from ruo2_voxel.store.plan import BuildOptions, Plan
 from ruo2_voxel.store.provenance import describe_sources
 from ruo2_voxel.store.stream import Shard, read_shards
-from ruo2_voxel.store.target import STATE, Target, open_target
+from ruo2_voxel.store.target import STATE, Target, local_path, open_target
 from ruo2_voxel.store.write import Progress, explain_write_errors, part_key, shard_key, write_shard
 from ruo2_voxel.structures.frames import open_frames
 from ruo2_voxel.structures.specs import Specs
 
 PLAN_KEY = f"{STATE}plan.json"
-DECIDED_LATER = (
-    "label",
-    "n_classes",
-    "split_by",
-    "held_out",
-    "held_out_groups",
-    "on_error",
-)  # a resumed build may choose these anew
+# A resumed build may choose these anew;
+DECIDED_LATER = ("label", "n_classes", "split_by", "held_out", "held_out_groups", "on_error")
+# but not these, once frames were left out for want of what they ask for.
+DECIDE_FAULTS = ("label", "split_by")
 
 
 def plan_build(
@@ -153,14 +149,17 @@ def _begin(
 ) -> dict[int, dict[str, Any]]:
     """Markers of the shards that an earlier run finished and this one may keep; removes what it may not."""
     markers = read_markers(target)
-    if markers and not overwrite:
+    earlier = target.get(PLAN_KEY)
+    if markers and earlier and not overwrite:
         n_done = sum(marker["n_structures"] for marker in markers.values())
         if not resume:
             raise StoreError(
                 f"{plan.location}: found an unfinished build ({n_done} of {plan.n_candidates} structures). "
                 f"Go on with --resume, or begin anew with --overwrite"
             )
-        _require_same(json.loads(target.get(PLAN_KEY) or b"{}"), plan, sources.result())
+        has_skipped = any(marker["skipped"] for marker in markers.values())
+        _require_same(json.loads(earlier), plan, sources.result(), has_skipped)
+        _put_plan(target, plan, sources)
         return markers
     target.clear()
     return {}
@@ -180,18 +179,27 @@ def read_markers(target: Target) -> dict[int, dict[str, Any]]:
     return markers
 
 
-def _fingerprint(options: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _put_plan(target: Target, plan: Plan, sources: "Future[list[dict[str, Any]]]") -> None:
+    with explain_write_errors(plan.location):
+        options = plan.options.as_dict()
+        target.put(PLAN_KEY, json.dumps({"options": options, "sources": sources.result()}).encode())
+
+
+def _fingerprint(options: Mapping[str, Any], sources: Sequence[Mapping[str, Any]], has_skipped: bool) -> dict[str, Any]:
     """What must be the same for two runs to write the same shards."""
+    free = [name for name in DECIDED_LATER if not (has_skipped and name in DECIDE_FAULTS)]
     return {
-        **{name: value for name, value in options.items() if name not in DECIDED_LATER},
-        "sources": [[source["sha256"], source["selected"]] for source in sources],
+        **{name: value for name, value in options.items() if name not in free},
+        "sources": [[source["sha256"], source.get("selection"), source["selected"]] for source in sources],
     }
 
 
-def _require_same(earlier: Mapping[str, Any], plan: Plan, sources: Sequence[Mapping[str, Any]]) -> None:
+def _require_same(
+    earlier: Mapping[str, Any], plan: Plan, sources: Sequence[Mapping[str, Any]], has_skipped: bool
+) -> None:
     """Refuse to mix shards of different origin."""
-    before = _fingerprint(earlier["options"], earlier["sources"])
-    for name, wanted in _fingerprint(plan.options.as_dict(), sources).items():
+    before = _fingerprint(earlier["options"], earlier["sources"], has_skipped)
+    for name, wanted in _fingerprint(plan.options.as_dict(), sources, has_skipped).items():
         if before.get(name) != wanted:
             found = "other files or frames" if name == "sources" else f"{name} {before.get(name)!r}, not {wanted!r}"
             raise StoreError(
@@ -210,6 +218,8 @@ def _write_shards(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Read here, render and write in the executor; whatever goes wrong, shards under way are completed first."""
     options = plan.options.as_dict()
+    path = local_path(plan.location)
+    location = plan.location if path is None else str(path.absolute())  # workers may stand in another folder
     n_parallel = min(plan.workers, max(1, plan.n_shards))
     with _executor(scheduler, n_parallel) as (executor, n_slots):
         pending: dict[Future[dict[str, Any]], int] = {}
@@ -217,13 +227,12 @@ def _write_shards(
             for shard in read_shards(plan, finished):
                 if not pending and not target.size(PLAN_KEY):
                     _warn_if_aliased(plan, shard)
-                    with explain_write_errors(plan.location):
-                        target.put(PLAN_KEY, json.dumps({"options": options, "sources": sources.result()}).encode())
+                    _put_plan(target, plan, sources)
                 if scheduler is None:
                     n_threads = max(1, plan.workers // n_parallel)
-                    future = executor.submit(write_shard, plan.location, options, shard, n_threads, progress)
+                    future = executor.submit(write_shard, location, options, shard, n_threads, progress)
                 else:
-                    future = executor.submit(write_shard, plan.location, options, shard)
+                    future = executor.submit(write_shard, location, options, shard)
                 pending[future] = shard.index
                 while len(pending) >= n_slots:
                     yield from _collect(pending, progress if scheduler else None)

@@ -3,8 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from typing import Final
 
 from ruo2_voxel.errors import MissingExtraError, StoreError
+
+ANSWER_WITHIN: Final = "20s"
 
 
 @contextlib.contextmanager
@@ -23,10 +26,12 @@ def connect(address: str) -> Iterator[tuple[Executor, int]]:
     """
     try:
         from distributed import Client
+        from distributed.comm import resolve_address
     except ImportError:
         raise MissingExtraError("--scheduler", "distributed") from None
     try:
-        client = Client(address, timeout="20s", set_as_default=False)
+        resolve_address(address)  # a client that fails over a misspelt address takes long to go away
+        client = Client(address, timeout=ANSWER_WITHIN, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise StoreError(
             f"{address}: must be a Dask scheduler that answers, such as tcp://host:8786; found: {error}"

@@ -13,9 +13,9 @@ from ruo2_voxel.errors import Ruo2Error, StoreError
 from ruo2_voxel.store import schema
 from ruo2_voxel.store.plan import BuildOptions, Plan
 from ruo2_voxel.store.provenance import now, package_versions
-from ruo2_voxel.store.schema import Column
+from ruo2_voxel.store.schema import DENSITY, Column
 from ruo2_voxel.store.table import Table
-from ruo2_voxel.store.target import Target
+from ruo2_voxel.store.target import STATE, Target
 from ruo2_voxel.store.write import part_key
 from ruo2_voxel.structures.labels import classify
 from ruo2_voxel.structures.splits import Group, choose_held_out, group_text
@@ -40,6 +40,7 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
             f"{plan.location}: a store needs at least one structure; all {len(skipped)} frames were left out, the "
             f"first because {skipped[0]['reason'] if skipped else 'there was none'}"
         )
+    _remove_earlier_attempt(target)
     store = target.zarr_store()
     grid = options.grid
     schema.create_density(
@@ -61,13 +62,14 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
         "cutoff_angstrom": grid.cutoff,
         "quantisation": {
             "dtype": options.dtype,
-            "scale": 1.0 / schema.FULL_SCALE if options.dtype == "uint8" else 1.0,
+            "scale": schema.scale_of(options.dtype),
             "combine": options.combine,
             "clipped_voxels": sum(markers[index]["clipped_voxels"] for index in written),
         },
         "classes": classes,
         "split_names": list(schema.SPLIT_NAMES),
         "split": split,
+        "info_keys": sorted({key for index in written for key in markers[index]["info_kinds"]}),
         "structures": n_structures,
         "atoms": sum(markers[index]["n_atoms"] for index in written),
         "skipped_frames": len(skipped),
@@ -82,6 +84,14 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
     root = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
     target.publish(json.dumps(root, indent=2).encode())
     return attributes
+
+
+def _remove_earlier_attempt(target: Target) -> None:
+    """Whatever a build that was stopped here has left, but for the shards and their markers."""
+    for key in target.keys(""):
+        if key not in (DENSITY, STATE.rstrip("/")):
+            target.remove(key)
+    target.remove(f"{DENSITY}/zarr.json")
 
 
 class _ColumnWriter:
@@ -152,11 +162,7 @@ def _write_tables(
         info.append(infos)
         energies.append(table.energies)
         counts.append(table.counts)
-        group_ids.append(
-            np.array(
-                [ids.setdefault(tuple(group_text(each[key]) for key in options.split_by), len(ids)) for each in infos]
-            )
-        )
+        group_ids.append(np.array([ids.setdefault(_group(each, target, options), len(ids)) for each in infos]))
     for writer in (*writers.values(), edges):
         writer.close()
     info.close()
@@ -249,6 +255,17 @@ def _array_name(key: str, taken: set[str]) -> str:
     return name
 
 
+def _group(info: Mapping[str, Any], target: Target, options: BuildOptions) -> Group:
+    """What a structure has under the keys of the split. All have them, unless a resumed build names others."""
+    for key in options.split_by:
+        if key not in info:
+            raise StoreError(
+                f"{target.location}: info must have the key {key!r} for --split-by; found a structure without it among "
+                f"those already written. Name other keys, or begin anew with --overwrite"
+            )
+    return tuple(group_text(info[key]) for key in options.split_by)
+
+
 def _write_classes(store: Any, energies: FloatArray, n_atoms: IntArray, options: BuildOptions) -> dict[str, Any] | None:
     """Sort the label into classes; None where there is no label."""
     label = options.label
@@ -295,10 +312,7 @@ def _write_split(store: Any, groups: Array, options: BuildOptions) -> dict[str, 
 def _write_skipped(store: Any, skipped: Sequence[Mapping[str, Any]]) -> None:
     """The frames left out, so that a store answers for all of its sources."""
     zarr.create_group(store, path=schema.SKIPPED)
-    for name, dtype, key in (
-        ("source_id", "int32", "source_id"),
-        ("frame_id", "int64", "frame_id"),
-        ("reason", "string", "reason"),
-    ):
-        rows = np.array([skip[key] for skip in skipped], dtype=object if dtype == "string" else dtype)
-        _write_all(store, Column(name, ("skipped",), dtype, {}), rows, schema.SKIPPED)
+    for column in schema.SKIPPED_COLUMNS:
+        dtype = object if column.dtype == "string" else column.dtype
+        rows = np.array([skip[column.name] for skip in skipped], dtype=dtype)
+        _write_all(store, column, rows, schema.SKIPPED)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -123,7 +124,12 @@ class BuildOptions:
         return cls(grid=grid, **plain)
 
     def sha256(self) -> str:
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+        return options_sha256(self.as_dict())
+
+
+def options_sha256(values: Mapping[str, Any]) -> str:
+    """Checksum of options as `BuildOptions.as_dict` gives them, and as a store keeps them."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _lists(value: Any) -> Any:

@@ -29,6 +29,7 @@ def describe_sources(frames: Frames) -> list[dict[str, Any]]:
             "format": file.format,
             "sha256": file.sha256(),
             "frames": file.n_frames,
+            "selection": getattr(file.content, "selection", None),  # of a database
             "selected": [file.selected.start, file.selected.stop, file.selected.step],
         }
         for file in frames.files

@@ -12,12 +12,13 @@ import zarr
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
+from ase.io.jsonio import object_hook
 
 from ruo2_voxel.density.grid import Grid
 from ruo2_voxel.errors import MissingExtraError, StoreError
 from ruo2_voxel.store import schema
 from ruo2_voxel.store.shard_reader import LocalBlob, RemoteBlob, ShardReader
-from ruo2_voxel.store.target import BUILDING, is_url
+from ruo2_voxel.store.target import BUILDING, local_path
 from ruo2_voxel.store.write import shard_key
 from ruo2_voxel.typing import Array, FloatArray, IntArray
 
@@ -41,10 +42,8 @@ class VoxelStore:
 
     def __init__(self, location: str | os.PathLike[str]) -> None:
         self.location = os.fspath(location)
-        if is_url(self.location):
-            self._group, self._fs, root = _open_remote(self.location)
-        else:
-            self._group, self._fs, root = _open_local(Path(self.location))
+        path = local_path(self.location)
+        self._group, self._fs, root = _open_remote(self.location) if path is None else _open_local(path)
         self.attrs: dict[str, Any] = dict(self._group.attrs)
         schema.check_attributes(self.attrs, self.location)
         options = self.attrs["options"]
@@ -118,9 +117,13 @@ class VoxelStore:
         StoreError
             An `out` that does not fit, a shard that is missing or cut. Checksums are left to `verify_store`.
         """
-        wanted = np.asarray(indices, dtype=np.int64)
-        if wanted.ndim != 1:
-            raise StoreError(f"indices must be one-dimensional; found shape {wanted.shape}")
+        wanted = np.asarray(indices)
+        if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
+            raise StoreError(
+                f"indices must be whole numbers in one dimension; found {wanted.dtype} of shape {wanted.shape}. "
+                f"Of a mask, take np.flatnonzero(mask)"
+            )
+        wanted = wanted.astype(np.int64)
         if wanted.size and not (-len(self) <= wanted.min() and wanted.max() < len(self)):
             raise IndexError(f"indices must lie within {len(self)} structures; found {wanted.min()} to {wanted.max()}")
         wanted = np.where(wanted < 0, wanted + len(self), wanted)
@@ -227,7 +230,7 @@ class VoxelStore:
             values = array[:]
             if array.attrs.get("encoding") == "json":
                 decoded = np.empty(len(values), dtype=object)
-                decoded[:] = [json.loads(text) if text else None for text in values.tolist()]
+                decoded[:] = [json.loads(text, object_hook=object_hook) if text else None for text in values.tolist()]
                 values = decoded
             elif values.dtype.kind not in "bif":
                 values = np.array(values.tolist(), dtype=object)
@@ -243,6 +246,10 @@ class VoxelStore:
     def array(self, name: str) -> Any:
         """The Zarr array of that name."""
         return self._group[name]
+
+    def arrays(self) -> Iterator[tuple[str, Any]]:
+        """All Zarr arrays, by their paths."""
+        return ((path, node) for path, node in self._group.members(max_depth=None) if isinstance(node, zarr.Array))
 
     def _whole(self, name: str) -> Array:
         values: Array = self._group[name][:]

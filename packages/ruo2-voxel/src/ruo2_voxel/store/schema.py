@@ -27,6 +27,30 @@ INFO: Final = "info"  # subgroup: the scalars of atoms.info, one array for each 
 SKIPPED: Final = "skipped"  # subgroup: the frames left out, and why
 SPLIT_NAMES: Final = ("train", "held_out")
 
+# What every store says of itself, beside `schema`, `schema_version` and `complete`.
+ATTRIBUTES: Final = (
+    "species",
+    "shape",
+    "sigma_angstrom",
+    "alpha_per_square_angstrom",
+    "tol",
+    "cutoff_angstrom",
+    "quantisation",
+    "classes",
+    "split_names",
+    "split",
+    "info_keys",
+    "structures",
+    "atoms",
+    "skipped_frames",
+    "sources",
+    "seed",
+    "options",
+    "options_sha256",
+    "versions",
+    "created",
+)
+
 
 @dataclass(frozen=True)
 class Column:
@@ -76,11 +100,21 @@ ATOM_OFFSET: Final = _column(
 ENERGY_CLASS: Final = _column(
     "energy_class", ("structure",), "int8", long_name="class of the label, -1 if there is none"
 )
+SKIPPED_COLUMNS: Final = (
+    _column("source_id", ("skipped",), "int32", long_name="index into source_name"),
+    _column("frame_id", ("skipped",), "int64", long_name="frame in its source file; a database's row id"),
+    _column("reason", ("skipped",), "string", long_name="why it was left out"),
+)
 SPLIT: Final = _column("split", ("structure",), "int8", long_name="index into the attribute split_names")
 
 
 def bytes_per_structure(n_species: int, shape: Sequence[int], dtype: str) -> int:
     return n_species * math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def scale_of(dtype: str) -> float:
+    """Density of one step of a stored grid."""
+    return 1.0 / FULL_SCALE if dtype == "uint8" else 1.0
 
 
 def create_density(
@@ -99,7 +133,7 @@ def create_density(
         "coordinates": " ".join(column.name for column in (*STRUCTURE_COLUMNS, ENERGY_CLASS, SPLIT)),
     }
     if dtype == "uint8":
-        attributes |= {"scale_factor": 1.0 / FULL_SCALE, "add_offset": 0.0}
+        attributes |= {"scale_factor": scale_of(dtype), "add_offset": 0.0}
     zarr.create_array(
         store=store,
         name=DENSITY,
@@ -146,4 +180,10 @@ def check_attributes(attributes: dict[str, Any], location: str) -> None:
     if attributes.get("complete") is not True:
         raise StoreError(
             f"{location}: the build of this store is not complete. Finish it with ruo2-voxel build ... --resume"
+        )
+    missing = [name for name in ATTRIBUTES if name not in attributes]
+    if missing:
+        raise StoreError(
+            f"{location}: must have the attributes {', '.join(missing)}; found none of that name. Its zarr.json was "
+            f"altered: restore it from a copy, or build the store anew"
         )

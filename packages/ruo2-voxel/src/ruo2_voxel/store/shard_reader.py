@@ -169,7 +169,12 @@ class ShardReader:
         data = blob.read(offset, size)
         if checked:
             check(data, f"{blob.where}: chunk {within} of the shard")
-        content = decode_chunk(data, self.compress)
+        try:
+            content = decode_chunk(data, self.compress)
+        except RuntimeError as error:
+            raise StoreError(
+                f"{blob.where}: chunk {within} must be zstd data; found: {error}. Restore the file from a copy"
+            ) from error
         if len(content) != self.chunk * self.row_bytes:
             raise StoreError(
                 f"{blob.where}: chunk {within} must hold {self.chunk * self.row_bytes} bytes; found {len(content)}"

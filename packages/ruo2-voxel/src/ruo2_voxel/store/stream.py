@@ -134,8 +134,10 @@ def _checked(plan: Plan, start: int) -> Iterator[tuple[int, int, Frame | Skip]]:
 def _faults(frames: list[Frame], options: BuildOptions) -> dict[int, str]:
     """Frames that cannot be used, by position, and why."""
     counts = [len(frame.numbers) for frame in frames]
+    with np.errstate(over="ignore"):  # what is too large for a float32 is not finite in a store
+        positions = np.concatenate([frame.positions for frame in frames]).astype(np.float32)
     faults = find_faults(
-        positions=np.concatenate([frame.positions for frame in frames]),
+        positions=positions,
         numbers=np.concatenate([frame.numbers for frame in frames]),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         cells=np.array([frame.cell for frame in frames]),

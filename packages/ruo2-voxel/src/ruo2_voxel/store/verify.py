@@ -8,6 +8,7 @@ import numpy as np
 from ruo2_voxel.density.voxelize import voxelize_many
 from ruo2_voxel.errors import StoreError
 from ruo2_voxel.store import schema
+from ruo2_voxel.store.plan import options_sha256
 from ruo2_voxel.store.reader import VoxelStore
 from ruo2_voxel.typing import Array, FloatArray
 
@@ -34,14 +35,15 @@ def verify_store(
     Raises
     ------
     StoreError
-        The first promise that does not hold: an array that is missing or of another shape or type, atoms that do not
-        add up, a checksum, a grid that is not what its atoms give.
+        The first promise that does not hold: an attribute that contradicts another, an array that is missing or of
+        another shape or type, a checksum, atoms or labels that do not add up, a grid that is not what its atoms give.
 
     Notes
     -----
     A grid is made of the positions as the store holds them, so the same software gives the same bytes again. One step
     of the stored type is allowed, for another machine's rounding.
     """
+    _verify_attributes(store)
     arrays = _verify_schema(store)
     for chunk in range(store.n_chunks):
         rows = store.read_chunk(chunk)
@@ -52,60 +54,156 @@ def verify_store(
             )
         if progress is not None:
             progress(1)
+    _verify_checksums(store, arrays)
     _verify_atoms(store)
+    _verify_labels(store)
     n = len(store) if n_samples is None else min(n_samples, len(store))
     sample = np.sort(np.random.default_rng(seed).choice(len(store), size=n, replace=False))
     largest = _verify_grids(store, sample)
     return {
         "location": store.location,
         "structures": len(store),
-        "arrays": arrays,
+        "arrays": len(arrays),
         "chunks": store.n_chunks,
         "voxelized_anew": n,
         "largest_difference": largest,
     }
 
 
-def _verify_schema(store: VoxelStore) -> int:
-    """Every array is there, with its shape, type and named dimensions; returns how many."""
-    n = len(store)
-    grid = store.grid
-    expected: dict[str, tuple[tuple[int, ...], str, tuple[str, ...]]] = {
-        schema.DENSITY: ((n, grid.n_species, *grid.shape), store.attrs["options"]["dtype"], schema.DENSITY_DIMENSIONS)
-    }
-    for column in schema.ATOM_COLUMNS:
-        expected[column.name] = ((store.attrs["atoms"], *column.tail), column.dtype, column.dimensions)
-    for column in (*schema.STRUCTURE_COLUMNS, schema.ENERGY_CLASS, schema.SPLIT):
-        expected[column.name] = ((n, *column.tail), column.dtype, column.dimensions)
-    expected[schema.ATOM_OFFSET.name] = ((n + 1,), schema.ATOM_OFFSET.dtype, schema.ATOM_OFFSET.dimensions)
-    for name, (shape, dtype, dimensions) in expected.items():
-        try:
-            array = store.array(name)
-        except KeyError:
-            raise StoreError(f"{store.location}: the array {name} must be there; found none") from None
-        found = (array.shape, str(array.dtype), tuple(array.metadata.dimension_names or ()))
-        if found != (shape, dtype, dimensions):
-            raise StoreError(f"{store.location}: {name} must be {dtype} of shape {shape} {dimensions}; found {found}")
-    if list(store.array("species")[:]) != list(grid.species):
+def _verify_attributes(store: VoxelStore) -> None:
+    """What the attributes say more than once, they say alike."""
+    attributes = store.attrs
+    options = attributes["options"]
+    if options_sha256(options) != attributes["options_sha256"]:
         raise StoreError(
-            f"{store.location}: the array species must be {grid.species}; found {list(store.array('species')[:])}"
+            f"{store.location}: options must have the checksum {attributes['options_sha256']}; found "
+            f"{options_sha256(options)}. They were altered after the store was written"
         )
-    return len(expected)
+    quantisation = attributes["quantisation"]
+    said = {
+        **{name: attributes[name] for name in ("species", "shape", "sigma_angstrom", "tol", "seed")},
+        **{name: quantisation.get(name) for name in ("dtype", "combine", "scale")},
+    }
+    for name, found in said.items():
+        expected = schema.scale_of(options["dtype"]) if name == "scale" else options[name]
+        if found != expected:
+            raise StoreError(
+                f"{store.location}: the attribute {name} must be {expected}, by the options; found {found}. It was "
+                f"altered after the store was written"
+            )
+
+
+def _verify_schema(store: VoxelStore) -> dict[str, Any]:
+    """Every array is there, with its shape, type and named dimensions; returns them by name."""
+    n = len(store)
+    options = store.attrs["options"]
+    density = (schema.DENSITY_DIMENSIONS, options["dtype"], (n, store.grid.n_species, *store.grid.shape))
+    expected: dict[str, tuple[tuple[str, ...], str, tuple[int, ...]]] = {schema.DENSITY: density}
+    columns = [("", column) for column in (*schema.ATOM_COLUMNS, *schema.STRUCTURE_COLUMNS)]
+    columns += [("", column) for column in (schema.ATOM_OFFSET, schema.ENERGY_CLASS, schema.SPLIT)]
+    columns += [(f"{schema.SKIPPED}/", column) for column in schema.SKIPPED_COLUMNS]
+    rows = {
+        "structure": n,
+        "structure_edge": n + 1,
+        "atom": store.attrs["atoms"],
+        "skipped": store.attrs["skipped_frames"],
+    }
+    for path, column in columns:
+        shape = (rows[column.dimensions[0]], *column.tail)
+        expected[path + column.name] = (column.dimensions, column.dtype, shape)
+    for axis, side in zip("xyz", store.grid.shape, strict=True):
+        expected[axis] = ((axis,), "float64", (side,))
+    expected["species"] = (("species",), "string", (store.grid.n_species,))
+    expected["source_name"] = (("source",), "string", (len(store.sources),))
+    arrays = _arrays(store)
+    for name, wanted in expected.items():
+        if name not in arrays:
+            raise StoreError(f"{store.location}: the array {name} must be there; found none")
+        array = arrays[name]
+        dtype = "string" if wanted[1] == "string" and array.dtype.kind in "OTU" else str(array.dtype)
+        found = (tuple(array.metadata.dimension_names or ()), dtype, array.shape)
+        if found != wanted:
+            raise StoreError(f"{store.location}: {name} must have dimensions, type and shape {wanted}; found {found}")
+    sizes = (arrays[schema.DENSITY].chunks[0], (arrays[schema.DENSITY].shards or (0,))[0])
+    if sizes != (options["chunk"], options["shard"]):
+        raise StoreError(
+            f"{store.location}: density must have chunks and shards of {options['chunk']} and {options['shard']} "
+            f"structures, by the options; found {sizes[0]} and {sizes[1]}"
+        )
+    keys = sorted(str(array.attrs.get("key")) for name, array in arrays.items() if name.startswith(f"{schema.INFO}/"))
+    if keys != store.attrs["info_keys"]:
+        raise StoreError(f"{store.location}: info must hold the keys {store.attrs['info_keys']}; found {keys}")
+    return arrays
+
+
+def _arrays(store: VoxelStore) -> dict[str, Any]:
+    """Every array in the store, by its path."""
+    try:
+        return dict(store.arrays())
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{store.location}: metadata of its arrays must be sound; found: {error}") from error
+
+
+def _verify_checksums(store: VoxelStore, arrays: dict[str, Any]) -> None:
+    """Every chunk of the small arrays is there and reads; reading compares its checksum."""
+    for name, array in arrays.items():
+        if name == schema.DENSITY:
+            continue
+        if array.nchunks_initialized != array.nchunks:
+            raise StoreError(
+                f"{store.location}: {name} must have {array.nchunks} chunks; found {array.nchunks_initialized}. "
+                f"Restore it from a copy, or build the store anew"
+            )
+        try:
+            for begin in range(0, array.shape[0], array.chunks[0]):
+                array[begin : begin + array.chunks[0]]
+        except (ValueError, RuntimeError) as error:
+            raise StoreError(
+                f"{store.location}: {name} must be as it was written; found {error} Restore it from a copy, or build "
+                f"the store anew"
+            ) from error
 
 
 def _verify_atoms(store: VoxelStore) -> None:
-    """Counts add up and every number is usable. Reading them compares their checksums."""
+    """Names and counts agree with each other, and every position is a number."""
+    for name, wanted in (
+        ("species", list(store.grid.species)),
+        ("source_name", [each["path"] for each in store.sources]),
+    ):
+        found = list(store.array(name)[:])
+        if found != wanted:
+            raise StoreError(f"{store.location}: the array {name} must be {wanted}; found {found}")
     offsets = store.atom_offset
     if offsets[0] != 0 or offsets[-1] != store.attrs["atoms"] or not np.array_equal(np.diff(offsets), store.n_atoms):
         raise StoreError(
             f"{store.location}: atom_offset must count the atoms of each structure; found other numbers than n_atoms"
         )
-    for name in ("positions", "atom_number", "atom_species", "atom_tag", "atom_fixed"):
-        array = store.array(name)
-        for begin in range(0, array.shape[0], array.chunks[0]):
-            rows = array[begin : begin + array.chunks[0]]
-            if name == "positions" and not np.isfinite(rows).all():
-                raise StoreError(f"{store.location}: positions must be finite; found some that are not")
+    positions = store.array("positions")
+    for begin in range(0, positions.shape[0], positions.chunks[0]):
+        if not np.isfinite(positions[begin : begin + positions.chunks[0]]).all():
+            raise StoreError(f"{store.location}: positions must be finite; found some that are not")
+
+
+def _verify_labels(store: VoxelStore) -> None:
+    """Classes are those that the edges give, and the counts of classes and splits are right."""
+    classes, split = store.attrs["classes"], store.attrs["split"]
+    if classes is None:
+        expected = np.full(len(store), -1)
+    else:
+        per_atom = classes["label"] == "energy-per-atom"
+        values = store.energy / store.n_atoms if per_atom else store.energy
+        expected = np.searchsorted(classes["edges"][1:-1], values, side="right")
+        found = np.bincount(store.energy_class, minlength=len(classes["edges"]) - 1).tolist()
+        if (classes["edges"][0], classes["edges"][-1]) != (values.min(), values.max()) or classes["counts"] != found:
+            raise StoreError(
+                f"{store.location}: edges and counts of the classes must be those of its energies; found the edges "
+                f"{classes['edges']} and the counts {classes['counts']}"
+            )
+    if not np.array_equal(store.energy_class, expected):
+        raise StoreError(f"{store.location}: energy_class must be what the edges give; found other classes")
+    found = np.bincount(store.split, minlength=len(schema.SPLIT_NAMES)).tolist()
+    if split["counts"] != found:
+        raise StoreError(f"{store.location}: the split must count {found} structures; found {split['counts']}")
 
 
 def _verify_grids(store: VoxelStore, sample: Array) -> float:

@@ -41,6 +41,7 @@ class DatabaseFile:
 
     def __init__(self, path: str, selection: str | None = None) -> None:
         self.path = path
+        self.selection = selection or None
         self.broken: tuple[int, str] | None = None
         self._expressions = [part.strip() for part in selection.split(",")] if selection else []
         try:

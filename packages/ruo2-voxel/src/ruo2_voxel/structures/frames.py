@@ -17,7 +17,7 @@ from ruo2_voxel.structures.database import DatabaseFile
 from ruo2_voxel.structures.formats import AnyFile
 from ruo2_voxel.structures.frame import Frame, frames_from_atoms
 from ruo2_voxel.structures.specs import Specs, expand_specs, select
-from ruo2_voxel.structures.trajectory import TrajectoryFile
+from ruo2_voxel.structures.trajectory import MAGIC, TrajectoryFile
 from ruo2_voxel.structures.xyz import XyzFile
 
 __all__ = ["Frame", "Frames", "SourceFile", "frames_from_atoms", "open_frames"]
@@ -172,6 +172,9 @@ def _format_of(path: str) -> str:
     try:
         if Path(path).stat().st_size == 0:
             raise SourceError(f"{path}: must hold at least a structure; found 0 structures, the file is empty")
+        with open(path, "rb") as file:
+            if file.read(len(MAGIC[0])) in MAGIC:
+                return "traj"  # what ASE finds as well, after matching the patterns of 90 formats
         format: str = filetype(path)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise SourceError(f"{path}: must be a readable file; found {type(error).__name__}: {error}") from error

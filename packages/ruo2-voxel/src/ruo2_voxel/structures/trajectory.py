@@ -15,7 +15,7 @@ from ruo2_voxel.structures.frame import Frame, fixed_atoms, unreadable
 from ruo2_voxel.structures.ulm import UlmItems
 from ruo2_voxel.typing import Array, IntArray
 
-_MAGIC = b"- of UlmASE-Trajectory  ", b"AFFormatASE-Trajectory  "
+MAGIC = b"- of UlmASE-Trajectory  ", b"AFFormatASE-Trajectory  "
 _FIRST_ITEM = 48  # bytes of the header before it
 _MOST_HEADERS = 64
 
@@ -52,7 +52,7 @@ class TrajectoryFile:
         self.path = path
         with self._open() as file:
             magic = file.read(24)
-            if not any(known.startswith(magic) for known in _MAGIC):
+            if not any(known.startswith(magic) for known in MAGIC):
                 raise SourceError(f"{path}: must be an ASE trajectory, as its name says; found something else")
             n_bytes = os.fstat(file.fileno()).st_size
             try:

@@ -1,0 +1,79 @@
+# Two commands matter: `make demo` and `make test`. Each makes its own environment in .venv first; Python 3.11 or newer
+# with pip is all that must be there. Another interpreter: `make test PYTHON=python3.13`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PACKAGES := packages/ruo2-voxel packages/ruo2-wgan
+TOOLS := ruff mypy import-linter pytest hypothesis
+DEMO := demo-output
+BENCHMARKS := kernel build reading scaling
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The stamp records what the environment was made for: an interpreter and a folder, for virtual environments do not move.
+# Where that differs from what is wanted now, the stamp is out of date whatever its age.
+WANTED := $(shell $(PYTHON) -c 'import os, sys; print("%d.%d %s" % (sys.version_info[0], sys.version_info[1], os.getcwd()))' 2>/dev/null)
+ifneq ($(WANTED),$(shell cat $(STAMP) 2>/dev/null))
+.PHONY: $(STAMP)
+endif
+
+$(STAMP): constraints.txt $(PACKAGES:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: Python 3.11 or newer must be there as $(PYTHON); found: $$($(PYTHON) --version 2>&1 | tail -n 1)." >&2; \
+	  echo "Name another one, say: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@if [ -e $(STAMP) ] && [ "$$(cat $(STAMP))" != "$(WANTED)" ]; then \
+	  echo "$(VENV) was made for Python $$(cat $(STAMP)); making it anew for $(WANTED)"; rm -rf $(VENV); \
+	elif [ -e $(VENV) ] && ! $(BIN)/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(firstword $(WANTED))")'; then \
+	  echo "$(VENV) holds no Python $(firstword $(WANTED)); making it anew"; rm -rf $(VENV); \
+	fi
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "make: $(PYTHON) cannot make virtual environments. On Debian and Ubuntu, install the package python3-venv." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -e 'packages/ruo2-voxel[pictures,distributed,xarray]' -e packages/ruo2-wgan $(TOOLS)
+	@echo "$(WANTED)" > $(STAMP)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: $(STAMP) ## Build a voxel store from the shipped trajectory, check it, and draw it (into demo-output/)
+	mkdir -p $(DEMO)
+	$(BIN)/ruo2-voxel manifest verify data_manifests/ruo2-bh-mini.toml
+	$(BIN)/ruo2-voxel build --db data/ruo2-bh-mini.traj --out $(DEMO)/ruo2-bh-mini.zarr \
+	  --split-from data_manifests/ruo2-bh-mini.toml --overwrite
+	$(BIN)/ruo2-voxel info $(DEMO)/ruo2-bh-mini.zarr
+	$(BIN)/ruo2-voxel verify $(DEMO)/ruo2-bh-mini.zarr
+	$(BIN)/ruo2-voxel show $(DEMO)/ruo2-bh-mini.zarr --out $(DEMO)/ruo2-bh-mini.png
+	@echo "The store is $(DEMO)/ruo2-bh-mini.zarr; its pictures:"
+	@ls $(DEMO)/*.png
+
+# The second run executes the kernels as plain Python: what holds only when compiled, or only uncompiled, is a bug.
+.PHONY: test
+test: $(STAMP) ## Run every test
+	$(BIN)/python -m pytest
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -m "nojit and not slow" tests/voxel
+
+.PHONY: lint
+lint: $(STAMP) ## Check style, format, types, and which module may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(STAMP) ## Rewrite the sources in the house format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: $(STAMP) ## Time everything beside what else one could use (into benchmarks/results/)
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py --out benchmarks/results/$$name.json || exit 1; done
+
+.PHONY: clean
+clean: ## Remove .venv, demo-output and every cache
+	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	find packages tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
