@@ -130,15 +130,13 @@ def test_on_paper_the_densest_spot_lies_where_the_atom_is(plane: str, cell: np.n
 @pytest.mark.parametrize("plane", PLANES)
 def test_atoms_near_the_plane_are_marked_where_they_are(plane: str, cell: np.ndarray) -> None:
     across = PLANES[plane][2]
-    scaled = np.full((3, 3), 0.4)
-    scaled[1] = 0.7  # too far from the plane
-    scaled[2] = (0.8, 0.8, 0.8)
-    scaled[2, across] = -0.6  # on the plane, in the neighbouring cell
+    scaled = np.array([[0.4] * 3, [0.2] * 3, [0.8] * 3, [0.3] * 3])
+    scaled[:, across] = (0.02, 0.3, 2.03, 0.97)  # near the plane, far from it, near it in other cells
     positions = scaled @ cell
     axes, _ = axes_and_figure()
-    draw_slice(axes, np.zeros((10, 10, 10), dtype=np.float32), cell, "O", plane, 4, positions)
-    scaled[2, across] = 0.4
-    expected = (scaled @ cell)[[0, 2]] @ view_of_plane(plane, cell)[:2].T
+    draw_slice(axes, np.zeros((10, 10, 10), dtype=np.float32), cell, "O", plane, 0, positions)
+    scaled[:, across] = (0.02, 0.3, 0.03, -0.03)
+    expected = (scaled @ cell)[[0, 2, 3]] @ view_of_plane(plane, cell)[:2].T
     circles = [one for one in axes.collections if isinstance(one, EllipseCollection)]
     assert len(circles) == 2  # a dark line on a white one
     for each in circles:
@@ -154,9 +152,8 @@ def test_an_atom_on_the_corner_is_marked_on_all_four() -> None:
 
 def test_the_densest_planes_show_every_channel() -> None:
     density = np.zeros((3, 4, 5, 6), dtype=np.float32)
-    density[0, 1, :, :] = 1.0  # all of the first at x = 1
-    density[0, 2, 3, 2] = 1.0  # but a little of it where the second is
-    density[1, 2, 3, 2] = 0.2
+    density[0, 1:3, 3, 2] = (1.0, 0.2)  # most of the first at x = 1, but a little of it where half of the second is
+    density[1, 2:4, 3, 2] = 0.1
     assert find_densest_planes(density) == (2, 3, 2)
     assert find_densest_planes(np.zeros((2, 3, 3, 3), dtype=np.float32)) == (0, 0, 0)
 
@@ -200,12 +197,21 @@ def test_the_corner_of_a_cell_has_an_eighth_of_its_atom_on_every_corner() -> Non
     assert sorted(map(tuple, offsets.round(6) + 0.0)) == [(0, 0), (0, 11), (6, 0), (6, 11)]
 
 
+def test_an_atom_a_rounding_error_below_the_border_is_not_sent_to_the_far_side() -> None:
+    colours = []
+    for y in (0.0, -1e-9):
+        axes, _ = axes_and_figure()
+        spheres = draw_structure(axes, lone_atom(BRICK, (0.5, y, 0.5)), "xz")
+        colours.append(np.asarray(spheres.get_facecolors()))
+    np.testing.assert_allclose(*colours, atol=1e-6)
+
+
 def test_nothing_is_drawn_outside_the_cell() -> None:
     axes, figure = axes_and_figure()
-    draw_structure(axes, lone_atom(SKEWED, (0.02, 0.5, 0.5)), "xz")
+    draw_structure(axes, lone_atom(SKEWED, (0.02, 0.98, 0.5)), "xz")
     axes.set_axis_off()
     axes.set(xlim=(-5, 12), ylim=(-5, 15))
-    coloured = np.ptp(pixels_of(figure), axis=2) > 0.3
+    coloured = np.ptp(pixels_of(figure), axis=2) > 0.1
     rows, columns = np.nonzero(coloured)
     x, z = axes.transData.inverted().transform(np.column_stack([columns, rows]) + 0.5).T
     # The left and right borders of what the cell covers, seen along -y: through (-2.5, 0.) and (6, 0.), along c.
@@ -305,7 +311,7 @@ def test_surfaces_are_drawn_true_to_scale_around_their_atoms(cell: np.ndarray) -
     distances = np.linalg.norm(points[:, None] - seen[None], axis=2).min(axis=1)
     radius = GRID.sigma * np.sqrt(2.0 * np.log(2.0))
     assert distances.max() == pytest.approx(radius, abs=0.08)
-    pixels = pixels_of(figure)
+    pixels = pixels_of(figure)  # which also settles where axes of one scale lie
     for symbol, at in zip(("Ru", "O"), seen, strict=True):
         column, row = axes.transData.transform(at).astype(int)
         found = pixels[row, column] / np.linalg.norm(pixels[row, column])
@@ -321,8 +327,9 @@ def test_what_is_nearer_hides_what_is_farther_whatever_its_channel() -> None:
         axes, figure = axes_and_figure()
         density = voxelize(atoms, Grid(shape=(32, 32, 32)))
         draw_isosurface(axes, density, np.eye(3) * 10.0, ("Ru", "O"), azimuth=30.0, elevation=20.0)
+        pixels = pixels_of(figure)
         column, row = axes.transData.transform(view_from(30.0, 20.0)[:2] @ centre).astype(int)
-        colour = pixels_of(figure)[row, column]
+        colour = pixels[row, column]
         distances = {symbol: np.linalg.norm(colour / colour.max() - colour_of(symbol)) for symbol in (front, behind)}
         assert min(distances, key=distances.__getitem__) == front
 
@@ -405,6 +412,9 @@ def test_classes_open_at_their_ends_are_drawn_without_their_infinite_edges() -> 
     draw_energy_histogram(axes, np.linspace(0.0, 1.0, 20), [-np.inf, 0.3, 0.6, np.inf])
     assert [float(np.atleast_1d(line.get_xdata())[0]) for line in axes.lines] == [0.3, 0.6]
     assert words_of(axes) == ["0", "1", "2"]
+    left, right = axes.get_xlim()
+    places = [text.xy[0] for text in axes.texts]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(places, [0.5 * (left + 0.3), 0.45, 0.5 * (0.6 + right)])
     pixels_of(figure)
 
 
@@ -473,8 +483,7 @@ def test_every_picture_of_a_plane_has_as_many_pixels_to_an_angstrom() -> None:
     figure.canvas.draw()
     for axes in figure.axes[:9]:
         per_angstrom = np.diff(axes.transData.transform([[0, 0], [1, 1]]), axis=0)[0]
-        first = np.diff(figure.axes[0].transData.transform([[0, 0], [1, 1]]), axis=0)[0]
-        np.testing.assert_allclose(per_angstrom, first, rtol=1e-6)
+        np.testing.assert_allclose(per_angstrom, 160.0 * find_layout(BRICK, 3).scale, rtol=1e-6)
 
 
 def words_on(figure: Figure) -> list[Text]:
@@ -494,11 +503,13 @@ def words_on(figure: Figure) -> list[Text]:
     return words
 
 
-@pytest.mark.parametrize("case", ["slab", "cube", "triclinic", "three channels", "one bar"])
+@pytest.mark.parametrize("case", ["slab", "cube", "tower", "triclinic", "three channels", "one bar"])
 def test_no_words_lie_on_each_other_or_leave_the_page(case: str) -> None:
     atoms, grid = slab(), GRID
     if case == "cube":
         atoms = Atoms("Ru3O4", cell=np.eye(3) * 11.9, positions=atoms.positions, pbc=True)
+    elif case == "tower":
+        atoms, grid = lone_atom(np.diag([4.0, 4.0, 22.0]), (0.3, 0.3, 0.3)), Grid(shape=(8, 8, 30))
     elif case == "triclinic":
         atoms = lone_atom(SKEWED, (0.3, 0.3, 0.3))
     elif case == "three channels":

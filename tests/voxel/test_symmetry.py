@@ -165,6 +165,13 @@ def test_moved_atoms_keep_their_distances_and_the_handedness_of_the_cell(
 
 
 @pytest.mark.nojit
+def test_atoms_turn_counter_clockwise_and_the_cell_stays_along_the_axes() -> None:
+    moved, cell = move_atoms(np.array([[1.0, 2.0, 3.0]]), np.diag(LENGTHS), np.zeros(3), 1)
+    assert moved.tolist() == [[-2.0, 1.0, 3.0]]
+    assert cell.tolist() == np.diag([4.0, 3.0, 5.0]).tolist()
+
+
+@pytest.mark.nojit
 def test_four_turns_of_atoms_are_none() -> None:
     positions, cell = np.random.default_rng(0).normal(size=(5, 3)), np.array([[4.0, 0, 0], [1, 5, 0], [0, 1, 6]])
     moved, moved_cell = move_atoms(positions, cell, np.zeros(3), 4)

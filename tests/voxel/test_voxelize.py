@@ -466,7 +466,7 @@ def test_refusing_a_structure_leaves_nothing_behind() -> None:
 
 def test_narrow_gaussians_are_rendered_with_a_warning() -> None:
     atoms = Atoms("RuO2", cell=[18.0, 18.0, 18.0])
-    with pytest.warns(AliasingWarning, match=r"^O2Ru: sigma 0\.3 Å is 0\.53 voxel along x, below 0\.6") as caught:
+    with pytest.warns(AliasingWarning, match=r"^structure: sigma 0\.3 Å is 0\.53 voxel along x, below 0\.6") as caught:
         density = voxelize(atoms, Grid(sigma=0.3))
     assert caught[0].filename == __file__
     np.testing.assert_array_equal(density, voxelize_many([atoms], Grid(sigma=0.3))[0])

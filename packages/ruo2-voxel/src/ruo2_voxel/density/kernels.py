@@ -11,8 +11,8 @@ atom's nearest node and t the atom's own offset from that node,
     exp(-(m-t)' M (m-t) / 2) = exp(-t' M t / 2) * prod_i exp((M t)_i m_i) * exp(-m' M m / 2):
 
 three tables again, times a constant one that belongs to the cell. Either way the innermost loop adds a weighted table
-to rows along z, eight or sixteen lanes at aligned addresses. Rows of the scratch grid run on past the end of the cell,
-and what lies there is folded back once per channel instead of once per atom.
+to rows along z, eight or sixteen lanes at aligned addresses. The scratch grid runs on past the end of the cell along y
+and z, and what lies there is folded back once per channel instead of once per atom.
 """
 
 import math
@@ -36,6 +36,7 @@ _ZERO = _F(0.0)
 _ONE = _F(1.0)
 _HALF = _F(0.5)
 _FULL_SCALE = _F(255.0)
+_STEP = _F(LANES)
 _CLIPPED = _F(1.0001)  # the rounded peak of a lone atom is not counted as clipped
 
 
@@ -56,8 +57,7 @@ class Workspace(NamedTuple):
     """Scratch arrays of one thread; the scratch grid is zero between calls."""
 
     shape: tuple[int, int, int]
-    scratch: FloatArray  # (nx * ny * row,) aligned
-    row: int  # elements from one row along z to the next
+    scratch: FloatArray  # (nx, rows, row), aligned: room for the cell and for windows that begin at its last voxels
     table_x: FloatArray  # (ATOMS_PER_BLOCK, lanes): the one-dimensional factors of each atom
     table_y: FloatArray
     table_z: FloatArray
@@ -74,12 +74,11 @@ def make_workspace(shape: tuple[int, int, int], n_species: int, window: tuple[in
     """Scratch arrays for windows of up to `window` voxels."""
     nx, ny, nz = shape
     kx, ky, kz = window
-    row = _round_up(nz - 1 + kz)  # a window may begin at the last voxel and runs on from there
-    lanes_z = _round_up(kz + LANES - 1)  # and is moved right by up to seven lanes to an aligned beginning
+    rows, row = ny - 1 + ky, _round_up(nz - 1 + kz)
+    lanes_z = _round_up(kz + LANES - 1)  # a window is moved right by up to seven lanes to an aligned beginning
     return Workspace(
         shape=shape,
-        scratch=aligned_zeros(nx * ny * row),
-        row=row,
+        scratch=aligned_zeros(nx * rows * row).reshape(nx, rows, row),
         table_x=np.zeros((ATOMS_PER_BLOCK, _round_up(kx)), dtype=np.float32),
         table_y=np.zeros((ATOMS_PER_BLOCK, _round_up(ky)), dtype=np.float32),
         table_z=np.zeros((ATOMS_PER_BLOCK, lanes_z), dtype=np.float32),
@@ -244,7 +243,7 @@ def place_window(t: FloatArray, radius: FloatArray, i: int, work: Workspace) -> 
     x, y, z = math.floor(t[0] + 0.5), math.floor(t[1] + 0.5), math.floor(t[2] + 0.5)
     rz = int(radius[2] + 0.5)
     first_z = wrap(int(z) - rz, work.shape[2])
-    shift = first_z % LANES
+    shift = first_z & (LANES - 1)
     work.first[i, 0] = wrap(int(x) - int(radius[0] + 0.5), work.shape[0])
     work.first[i, 1] = wrap(int(y) - int(radius[1] + 0.5), work.shape[1])
     work.first[i, 2] = first_z - shift
@@ -260,44 +259,46 @@ def make_separable_tables(
     """Three one-dimensional Gaussians for each atom, over its window."""
     cx, cy, cz = _F(_EXPONENT * metric[0, 0]), _F(_EXPONENT * metric[1, 1]), _F(_EXPONENT * metric[2, 2])
     rx, ry, rz = int(radius[0] + 0.5), int(radius[1] + 0.5), int(radius[2] + 0.5)
+    lanes_x, lanes_y = 2 * rx + 1, 2 * ry + 1
     width_x, width_y, width_z = work.table_x.shape[1], work.table_y.shape[1], work.table_z.shape[1]
     for i in range(atoms.shape[0]):
         tx, ty, tz = place_window(t[atoms[i]], radius, i, work)
-        tz += work.first[i, 3]
-        for k in range(0, 2 * rx + 1, LANES):
-            exp2_lanes(work.table_x, i * width_x + k, _F(k - rx - tx), _ZERO, _ZERO, cx)
-        for k in range(0, 2 * ry + 1, LANES):
-            exp2_lanes(work.table_y, i * width_y + k, _F(k - ry - ty), _ZERO, _ZERO, cy)
-        for k in range(0, work.vectors[i] * LANES, LANES):
-            exp2_lanes(work.table_z, i * width_z + k, _F(k - rz - tz), _ZERO, _ZERO, cz)
+        x, y, z = _F(-rx - tx), _F(-ry - ty), _F(-rz - tz - work.first[i, 3])  # from the atom to the first lane
+        for k in range(i * width_x, i * width_x + lanes_x, LANES):
+            exp2_lanes(work.table_x, k, x, _ZERO, _ZERO, cx)
+            x += _STEP
+        for k in range(i * width_y, i * width_y + lanes_y, LANES):
+            exp2_lanes(work.table_y, k, y, _ZERO, _ZERO, cy)
+            y += _STEP
+        for k in range(i * width_z, i * width_z + work.vectors[i] * LANES, LANES):
+            exp2_lanes(work.table_z, k, z, _ZERO, _ZERO, cz)
+            z += _STEP
 
 
 @_part
 def add_separable(n_atoms: int, work: Workspace, kx: int) -> None:
     """Add each atom's window to the scratch grid: plane by plane, the rows of it that come within the cutoff."""
-    nx, ny, _ = work.shape
-    row = work.row
-    width_y, width_z = work.table_y.shape[1], work.table_z.shape[1]
+    nx = work.shape[0]
+    rows, row = work.scratch.shape[1], work.scratch.shape[2]
     table, weights = work.table_z, work.table_y
     for a in range(n_atoms):
-        x, start = work.first[a, 0], work.first[a, 2]
-        vectors, z = work.vectors[a], a * width_z
-        for i in range(kx):
-            scale = work.table_x[a, i]
-            j, end = work.rows_y[i, 0], work.rows_y[i, 1]
-            y = wrap(work.first[a, 1] + j, ny)
-            while j < end:  # once, or again from y = 0 where the window leaves the cell
-                n = min(end - j, ny - y)
-                at = (x * ny + y) * row + start
-                w = a * width_y + j
-                if vectors > 1:
-                    add_rows(2, work.scratch, at, row, n, scale, weights, w, table, z)
-                for v in range(0 if vectors == 1 else 2, vectors):
-                    lane = v * LANES
-                    add_rows(1, work.scratch, at + lane, row, n, scale, weights, w, table, z + lane)
-                j += n
-                y = 0
-            x = x + 1 if x + 1 < nx else 0
+        v = 0
+        while v < work.vectors[a]:
+            wide = work.vectors[a] - v > 1
+            x = work.first[a, 0]
+            start = work.first[a, 1] * row + work.first[a, 2] + v * LANES
+            z = a * table.shape[1] + v * LANES
+            for i in range(kx):
+                j = work.rows_y[i, 0]
+                n = work.rows_y[i, 1] - j
+                at = (x * rows + j) * row + start
+                w = a * weights.shape[1] + j
+                if wide:
+                    add_rows(2, work.scratch, at, row, n, work.table_x[a, i], weights, w, table, z)
+                else:
+                    add_rows(1, work.scratch, at, row, n, work.table_x[a, i], weights, w, table, z)
+                x = x + 1 if x + 1 < nx else 0
+            v += 2
 
 
 @_part
@@ -327,6 +328,7 @@ def make_general_tables(
 ) -> None:
     """The factors exp((M t)_i m_i) of each atom over its window; the one along x carries exp(-t' M t / 2) as well."""
     rx, ry, rz = int(radius[0] + 0.5), int(radius[1] + 0.5), int(radius[2] + 0.5)
+    lanes_x, lanes_y = 2 * rx + 1, 2 * ry + 1
     width_x, width_y, width_z = work.table_x.shape[1], work.table_y.shape[1], work.table_z.shape[1]
     for i in range(atoms.shape[0]):
         tx, ty, tz = place_window(t[atoms[i]], radius, i, work)
@@ -334,60 +336,52 @@ def make_general_tables(
         gy = metric[1, 0] * tx + metric[1, 1] * ty + metric[1, 2] * tz
         gz = metric[2, 0] * tx + metric[2, 1] * ty + metric[2, 2] * tz
         own = _F(_EXPONENT * (gx * tx + gy * ty + gz * tz))
-        shift = work.first[i, 3]
-        for k in range(0, 2 * rx + 1, LANES):
-            exp2_lanes(work.table_x, i * width_x + k, _F(k - rx), own, _F(_LOG2_E * gx), _ZERO)
-        for k in range(0, 2 * ry + 1, LANES):
-            exp2_lanes(work.table_y, i * width_y + k, _F(k - ry), _ZERO, _F(_LOG2_E * gy), _ZERO)
-        for k in range(0, work.vectors[i] * LANES, LANES):
-            exp2_lanes(work.table_z, i * width_z + k, _F(k - rz - shift), _ZERO, _F(_LOG2_E * gz), _ZERO)
+        lx, ly, lz = _F(_LOG2_E * gx), _F(_LOG2_E * gy), _F(_LOG2_E * gz)
+        x, y, z = _F(-rx), _F(-ry), _F(-rz - work.first[i, 3])  # from the middle of the window to the first lane
+        for k in range(i * width_x, i * width_x + lanes_x, LANES):
+            exp2_lanes(work.table_x, k, x, own, lx, _ZERO)
+            x += _STEP
+        for k in range(i * width_y, i * width_y + lanes_y, LANES):
+            exp2_lanes(work.table_y, k, y, _ZERO, ly, _ZERO)
+            y += _STEP
+        for k in range(i * width_z, i * width_z + work.vectors[i] * LANES, LANES):
+            exp2_lanes(work.table_z, k, z, _ZERO, lz, _ZERO)
+            z += _STEP
 
 
 @_part
 def add_general(n_atoms: int, work: Workspace, kx: int) -> None:
     """As `add_separable`, with the constant table as a third factor of each row."""
-    nx, ny, _ = work.shape
-    row = work.row
-    width_y, width_z, width = work.table_y.shape[1], work.table_z.shape[1], work.constant.shape[2]
+    nx = work.shape[0]
+    rows, row, width = work.scratch.shape[1], work.scratch.shape[2], work.constant.shape[2]
     table, weights, constant = work.table_z, work.table_y, work.constant
     for a in range(n_atoms):
-        x, start, shift = work.first[a, 0], work.first[a, 2], work.first[a, 3]
-        vectors, z = work.vectors[a], a * width_z
-        for i in range(kx):
-            scale = work.table_x[a, i]
-            j, end = work.rows_y[i, 0], work.rows_y[i, 1]
-            y = wrap(work.first[a, 1] + j, ny)
-            while j < end:
-                n = min(end - j, ny - y)
-                at = (x * ny + y) * row + start
-                c = (i * constant.shape[1] + j) * width + LANES - shift
-                w = a * width_y + j
-                if vectors > 1:
+        v = 0
+        while v < work.vectors[a]:
+            wide = work.vectors[a] - v > 1
+            x = work.first[a, 0]
+            start = work.first[a, 1] * row + work.first[a, 2] + v * LANES
+            z = a * table.shape[1] + v * LANES
+            lane = LANES - work.first[a, 3] + v * LANES
+            for i in range(kx):
+                j = work.rows_y[i, 0]
+                n = work.rows_y[i, 1] - j
+                at = (x * rows + j) * row + start
+                w = a * weights.shape[1] + j
+                c = (i * constant.shape[1] + j) * width + lane
+                scale = work.table_x[a, i]
+                if wide:
                     add_product_rows(2, work.scratch, at, row, n, scale, weights, w, table, z, constant, c, width)
-                for v in range(0 if vectors == 1 else 2, vectors):
-                    lane = v * LANES
-                    add_product_rows(
-                        1,
-                        work.scratch,
-                        at + lane,
-                        row,
-                        n,
-                        scale,
-                        weights,
-                        w,
-                        table,
-                        z + lane,
-                        constant,
-                        c + lane,
-                        width,
-                    )
-                j += n
-                y = 0
-            x = x + 1 if x + 1 < nx else 0
+                else:
+                    add_product_rows(1, work.scratch, at, row, n, scale, weights, w, table, z, constant, c, width)
+                x = x + 1 if x + 1 < nx else 0
+            v += 2
 
 
 @_part
 def wrap(i: int, n: int) -> int:
+    """i modulo n, for i above -n in most cases: then without a branch, let alone a division."""
+    i += n * (i < 0)
     while i < 0:
         i += n
     while i >= n:
@@ -396,40 +390,48 @@ def wrap(i: int, n: int) -> int:
 
 
 @_part
-def fold(work: Workspace) -> FloatArray:
-    """Add what lies beyond the end of each row to where it belongs in the periodic cell; the scratch grid in rows."""
+def fold(work: Workspace) -> None:
+    """Add what lies beyond the end of the cell to where it belongs in it."""
     nx, ny, nz = work.shape
-    rows = work.scratch.reshape(nx * ny, work.row)
-    for begin in range(nz, work.row, nz):
-        n = min(nz, work.row - begin)
-        for r in range(rows.shape[0]):
-            for k in range(n):
-                rows[r, k] += rows[r, begin + k]
-    return rows
+    scratch = work.scratch
+    rows, row = scratch.shape[1], scratch.shape[2]
+    for x in range(nx):
+        for y in range(ny, rows):
+            for k in range(row):
+                scratch[x, y % ny, k] += scratch[x, y, k]
+    for begin in range(nz, row, nz):
+        n = min(nz, row - begin)
+        for x in range(nx):
+            for y in range(ny):
+                for k in range(n):
+                    scratch[x, y, k] += scratch[x, y, begin + k]
 
 
 @_part
 def copy_out(work: Workspace, out: FloatArray) -> None:
     """Copy the scratch grid to out (nx, ny, nz) and clear it."""
+    fold(work)
     nx, ny, nz = work.shape
-    rows, target = fold(work), out.reshape(nx * ny, nz)
-    for r in range(rows.shape[0]):
-        for k in range(nz):
-            target[r, k] = rows[r, k]
+    for x in range(nx):
+        for y in range(ny):
+            for k in range(nz):
+                out[x, y, k] = work.scratch[x, y, k]
     work.scratch[:] = _ZERO
 
 
 @_part
 def quantise_out(work: Workspace, out: IntArray) -> int:
     """Clip the scratch grid to [0, 1], store it in steps of 1/255, clear it; returns how many voxels were clipped."""
+    fold(work)
     nx, ny, nz = work.shape
-    rows, target = fold(work), out.reshape(nx * ny, nz)
     clipped = 0
-    for r in range(rows.shape[0]):
-        above = 0
-        for k in range(nz):
-            above += rows[r, k] > _CLIPPED
-            target[r, k] = np.uint8(min(rows[r, k], _ONE) * _FULL_SCALE + _HALF)
-        clipped += above
+    for x in range(nx):
+        for y in range(ny):
+            above = 0
+            for k in range(nz):
+                value = work.scratch[x, y, k]
+                above += value > _CLIPPED
+                out[x, y, k] = np.uint8(min(value, _ONE) * _FULL_SCALE + _HALF)
+            clipped += above
     work.scratch[:] = _ZERO
     return clipped

@@ -5,6 +5,8 @@ vectoriser is switched off in Numba. These intrinsics say what is wanted; they c
 of NEON operations on arm64. Each has a plain NumPy twin of the same name, which is what runs, and what a debugger
 shows, under NUMBA_DISABLE_JIT=1.
 
+Numba's cache does not notice a change in this file: `make clean` after one.
+
 Nothing is checked here. Arrays are C-contiguous float32 and offsets count elements from their start, whatever their
 shape. The accumulator's offset must be a multiple of eight in a 32-byte aligned array; table offsets may be any.
 """
@@ -28,6 +30,7 @@ _INT32 = ir.IntType(32)
 _INT32S = ir.VectorType(_INT32, LANES)
 
 _LARGEST = 120.0  # keeps 2^x a normal float32 number
+_ROUNDER = 1.5 * 2.0**23  # float32 numbers of this size are whole: adding it rounds
 _SMALLEST = -40.0  # below, 0: products of three such numbers would be subnormal, and each cost a hundred cycles
 # 2^r on [-1/2, 1/2]: interpolation at Chebyshev nodes, largest relative error 1.1e-7.
 _POLYNOMIAL = np.polynomial.chebyshev.Chebyshev.interpolate(lambda r: np.exp2(r), 5, domain=[-0.5, 0.5])
@@ -131,14 +134,14 @@ def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 def _exp2(builder: Any, x: Any) -> Any:
     """2^x: a polynomial on the fraction, the whole part added to the exponent bits; 0 where negligible."""
-    x = _call(builder, "minnum", _call(builder, "maxnum", x, _each(-_LARGEST)), _each(_LARGEST))
+    x = _call(builder, "minnum", x, _each(_LARGEST))
     negligible = builder.fcmp_ordered("<", x, _each(_SMALLEST))
-    whole = _call(builder, "floor", builder.fadd(x, _each(0.5)))
-    fraction = builder.fsub(x, whole)
+    shifted = builder.fadd(x, _each(_ROUNDER))  # rounds to whole numbers, which then stand in the lowest bits
+    fraction = builder.fsub(x, builder.fsub(shifted, _each(_ROUNDER)))
     power = _each(_EXP2[-1])
     for coefficient in reversed(_EXP2[:-1]):
         power = _multiply_add(builder, power, fraction, _each(coefficient))
-    exponent = builder.shl(builder.fptosi(whole, _INT32S), ir.Constant(_INT32S, [23] * LANES))
+    exponent = builder.shl(builder.bitcast(shifted, _INT32S), ir.Constant(_INT32S, [23] * LANES))
     value = builder.bitcast(builder.add(builder.bitcast(power, _INT32S), exponent), _VECTOR)
     return builder.select(negligible, _each(0.0), value)
 

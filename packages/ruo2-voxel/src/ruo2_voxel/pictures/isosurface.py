@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 FINE = 1 / 120  # of the longest cell vector, between interpolated nodes: Gaussians look round
 MOST_FACES = 200_000  # in one picture, about: interpolate less where there would be more
 LIGHT = np.array([-0.45, 0.55, 0.70])  # right, up, towards the viewer
-OUTSIDE = -1e6  # beyond the border of the cell: puts a flat lid on every surface that would cross it
 
 
 def find_isosurface(
@@ -65,7 +64,8 @@ def find_isosurface(
     if not (values > level).any():
         return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
     sides = values.shape
-    values = np.pad(np.pad(values, (0, 1), mode="wrap"), 1, constant_values=OUTSIDE)
+    # From border to border, and a layer of nothing beyond, which the clipping below makes into flat lids.
+    values = np.pad(np.pad(values, (0, 1), mode="wrap"), 1, constant_values=level - 1.0)
     vertices, faces, _, _ = marching_cubes(values, level, allow_degenerate=False)
     scaled = ((vertices - 1.0) / sides).clip(0.0, 1.0)
     if np.linalg.det(cell) > 0.0:  # scikit-image turns its triangles clockwise

@@ -22,10 +22,10 @@ def connect(address: str) -> Iterator[tuple[Executor, int]]:
     MissingExtraError
         Dask is not installed.
     StoreError
-        No scheduler answers at the address, or it has no workers.
+        No scheduler answers at the address, it has no workers, or its workers die over a shard.
     """
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
         from distributed.comm import resolve_address
     except ImportError:
         raise MissingExtraError("--scheduler", "distributed") from None
@@ -45,5 +45,10 @@ def connect(address: str) -> Iterator[tuple[Executor, int]]:
         executor = client.get_executor(pure=False)
         try:
             yield executor, n_threads
+        except KilledWorker as error:
+            raise StoreError(
+                f"{address}: the workers must live until their shards are written; found {error} Give them more "
+                f"memory or smaller shards; those already complete are kept, --resume goes on from there"
+            ) from error
         finally:
             executor.shutdown()
