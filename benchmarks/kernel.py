@@ -150,7 +150,8 @@ def measure_task(
     others = {
         p.name: _time_peer(r, ours.cubic, plan.peer_seconds) for p, r in started.items() if not isinstance(r, str)
     }
-    times = time_in_rounds({**time_limits(plan.copied_bytes), **own, **others}, plan.n_rounds, title)
+    contenders = {**time_limits(plan.copied_bytes), **own, **others}
+    times = time_in_rounds(contenders, plan.n_rounds, title, rounds_between_slow=4)
     step = min((times[name] for name in READ_MODIFY_WRITE), key=lambda of_step: of_step.best)
     times[L1_BOUND] = step.scaled(vectors_touched(workload.n_atoms, task.window))
     errors = ours.largest_errors(own, exact)

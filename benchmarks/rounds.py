@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-SLOW = 0.25  # seconds: what takes longer is run in every fourth round only
-ROUNDS_BETWEEN_SLOW = 4
+SLOW = 0.25  # seconds
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,13 @@ def fastest(times: Mapping[str, Times], among: Iterable[str]) -> str | None:
     return min((name for name in among if name in times), key=lambda name: times[name].best, default=None)
 
 
-def time_in_rounds(contenders: Mapping[str, Timed], n_rounds: int, title: str) -> dict[str, Times]:
-    """Run each contender once for nothing, then once in every round, in an order drawn anew for each round."""
+def time_in_rounds(
+    contenders: Mapping[str, Timed], n_rounds: int, title: str, rounds_between_slow: int = 1
+) -> dict[str, Times]:
+    """Run each contender once for nothing, then once in every round, in an order drawn anew for each round.
+
+    Those that take longer than SLOW may be left out of all rounds but every so many.
+    """
     slow = {name for name, timed in contenders.items() if _seconds(timed) > SLOW}
     names = list(contenders)
     per_unit: dict[str, list[float]] = {name: [] for name in names}
@@ -56,7 +60,7 @@ def time_in_rounds(contenders: Mapping[str, Timed], n_rounds: int, title: str) -
     try:
         for n in tqdm(range(n_rounds), desc=title, unit="round", leave=False, disable=None):
             for name in rng.permutation(names).tolist():
-                if name not in slow or n % ROUNDS_BETWEEN_SLOW == 0:
+                if name not in slow or n % rounds_between_slow == 0:
                     per_unit[name].append(_seconds(contenders[name]) / contenders[name].units)
     finally:
         gc.enable()

@@ -1,7 +1,7 @@
 """Writes the tables of the README from the records in benchmarks/results/, between their markers.
 
-    python benchmarks/tables.py            rewrite README.md
-    python benchmarks/tables.py --check    say whether it agrees with the records
+python benchmarks/tables.py            rewrite README.md
+python benchmarks/tables.py --check    say whether it agrees with the records
 """
 
 import json

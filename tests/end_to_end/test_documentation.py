@@ -1,8 +1,8 @@
 """What the documentation shows is run, and what it points to is there.
 
-In the Markdown files `<!-- run -->` before a fenced block of bash or Python asks for it to be run; `<!-- run: COMMANDS -->` runs
-these shell commands first, unseen by the reader. The blocks of one page run in their order, in one folder that holds `data` and
-`data_manifests` at first; the first one that fails, or warns, fails the page.
+In the Markdown files `<!-- run -->` before a fenced block of bash or Python asks for it to be run; with
+`<!-- run: COMMANDS -->` these shell commands run first, unseen by the reader. The blocks of one page run in their
+order, in one folder that holds `data` and `data_manifests` at first; the first that fails, or warns, fails the page.
 """
 
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 import zarr
+
 from ruo2_voxel import build
 from ruo2_voxel.cli import cli
 
@@ -34,26 +35,33 @@ def name_of(page: Path) -> str:
 
 
 def marked_blocks(page: Path) -> Iterator[tuple[int, re.Match[str]]]:
-    """Blocks to be run, each with the number of its line."""
+    """Blocks to be run, each with the number of its first line."""
     text = page.read_text(encoding="utf-8")
     for match in BLOCK.finditer(text):
         if RUN.match(match.group()):
-            yield text.count("\n", 0, match.start("text")), match
+            yield text.count("\n", 0, match.start("text")) + 1, match
 
 
 def as_script(page: Path, folder: Path) -> str:
-    """One shell script of all the page's blocks; Python goes into files beside it."""
-    lines = ["set -euo pipefail"]
+    """One shell script of all the page's blocks. Python goes into files beside it, several blocks into one."""
+    commands = ["set -euo pipefail"]
+    module: Path | None = None  # that the next block of Python may go on with
     for line, match in marked_blocks(page):
-        lines += [f"echo '{name_of(page)}, line {line}' >&2", match["first"] or ""]
+        if match["first"] or match["language"] != "python":
+            commands += [match["first"] or "", f"echo '{name_of(page)}, line {line}' >&2"]
+            module = None
         if match["language"] == "python":
-            file = folder / f"line_{line}.py"
-            file.write_text(match["text"], encoding="utf-8")
-            lines.append(f"python {file.name}")
+            if module is None:
+                module = folder / f"{page.stem}_from_line_{line}.py"
+                module.touch()
+                commands.append(f"python {module.name}")
+            # At the same lines as in the page, so that a traceback tells them.
+            text = module.read_text(encoding="utf-8")
+            module.write_text(text + "\n" * (line - 1 - text.count("\n")) + match["text"], encoding="utf-8")
         else:
             assert match["language"] == "bash", f"{name_of(page)}, line {line}: only bash and python can be run"
-            lines.append(match["text"])
-    return "\n".join(lines)
+            commands.append(match["text"])
+    return "\n".join(commands)
 
 
 RUNNABLE = [page for page in PAGES if RUN.search(page.read_text(encoding="utf-8"))]
@@ -61,7 +69,8 @@ MARKS = {"docs/clusters.md": [pytest.mark.distributed, pytest.mark.slow]}
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, id=name_of(page), marks=MARKS.get(name_of(page), pytest.mark.slow)) for page in RUNNABLE]
+    "page",
+    [pytest.param(page, id=name_of(page), marks=MARKS.get(name_of(page), pytest.mark.slow)) for page in RUNNABLE],
 )
 def test_what_a_page_shows_can_be_run(page: Path, tmp_path: Path) -> None:
     for name in ("data", "data_manifests"):
@@ -128,7 +137,7 @@ def test_the_page_on_the_store_names_each_array_and_attribute_as_it_is(tmp_path:
     text = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
     arrays = text.partition("## Arrays")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in arrays.splitlines() if "|" in line]
-    told = {name: row[1:] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    told = {name: row[1:] for row in rows for name in re.findall(r"`(\w+)`", row[0]) if "/" not in row[0]}
     for name, array in group.arrays():
         dimensions, dtype = told[name][:2]
         assert dtype.startswith("string" if array.dtype.kind == "T" else str(array.dtype)), name

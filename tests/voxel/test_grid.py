@@ -122,10 +122,13 @@ def test_sigma_of_six_tenths_of_a_voxel_is_enough() -> None:
         ({"species": (44, 8)}, "species must be element symbols, or * for all others; got '44'"),
         ({"species": ("O", "Ru", "O")}, "species must differ from each other, got O twice in O,Ru,O"),
         ({"species": ("*", "*")}, "species must differ from each other, got * twice in *,*"),
-        ({"shape": (32, 32)}, "shape must be one or three numbers of voxels, got (32, 32)"),
-        ({"shape": None}, "shape must be one or three numbers of voxels, got None"),
-        ({"shape": "abc"}, "shape must be one or three numbers of voxels, got 'abc'"),
-        ({"shape": (8, math.nan, 8)}, "shape must be one or three numbers of voxels, got (8, nan, 8)"),
+        ({"shape": (32, 32)}, "shape must be whole numbers of voxels from 1 to 4096, one or three; got (32, 32)"),
+        ({"shape": None}, "shape must be whole numbers of voxels from 1 to 4096, one or three; got None"),
+        ({"shape": "abc"}, "shape must be whole numbers of voxels from 1 to 4096, one or three; got 'abc'"),
+        (
+            {"shape": (8, math.nan, 8)},
+            "shape must be whole numbers of voxels from 1 to 4096, one or three; got (8, nan, 8)",
+        ),
         ({"shape": (8, 0, 8)}, "shape must be whole numbers of voxels from 1 to 4096, got 8,0,8"),
         ({"shape": -1}, "shape must be whole numbers of voxels from 1 to 4096, got -1,-1,-1"),
         ({"shape": (8, 8, 4097)}, "shape must be whole numbers of voxels from 1 to 4096, got 8,8,4097"),
@@ -147,7 +150,7 @@ def test_a_grid_that_cannot_be_is_refused_with_the_reason(arguments: dict[str, o
 
 
 def test_a_shape_that_is_not_whole_is_refused_as_it_was_given() -> None:
-    with pytest.raises(GridError, match=r"^shape must be whole numbers of voxels from 1 to 4096, got .*32\.5"):
+    with pytest.raises(GridError, match=r"^shape must be whole numbers of voxels .*32\.5"):
         Grid(shape=(32.5, 8, 8))
     with pytest.raises(GridError, match=r"^shape must be .*inf"):
         Grid(shape=(math.inf, 8, 8))

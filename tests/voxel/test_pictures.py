@@ -509,7 +509,7 @@ def test_no_words_lie_on_each_other_or_leave_the_page(case: str) -> None:
     if case == "cube":
         atoms = Atoms("Ru3O4", cell=np.eye(3) * 11.9, positions=atoms.positions, pbc=True)
     elif case == "tower":
-        atoms, grid = lone_atom(np.diag([4.0, 4.0, 22.0]), (0.3, 0.3, 0.3)), Grid(shape=(8, 8, 30))
+        atoms, grid = lone_atom(np.diag([4.0, 4.0, 44.0]), (0.3, 0.3, 0.3)), Grid(shape=(8, 8, 60))
     elif case == "triclinic":
         atoms = lone_atom(SKEWED, (0.3, 0.3, 0.3))
     elif case == "three channels":

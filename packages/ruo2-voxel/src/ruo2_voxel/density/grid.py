@@ -1,6 +1,7 @@
 """What a density is sampled on: which species, how many voxels, how wide the Gaussians, how exact."""
 
 import math
+import operator
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,11 +163,10 @@ def _checked_species(species: object) -> tuple[str, ...]:
 def _checked_shape(shape: object) -> tuple[int, int, int]:
     sides = (shape,) * 3 if isinstance(shape, int | np.integer) else shape
     try:
-        nx, ny, nz = (int(n) for n in sides)  # type: ignore[attr-defined]
-        whole = all(int(n) == n for n in sides)  # type: ignore[attr-defined]
+        nx, ny, nz = (operator.index(n) for n in sides)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
-        raise GridError(f"shape must be one or three numbers of voxels, got {shape!r}") from None
-    if not whole or min(nx, ny, nz) < 1 or max(nx, ny, nz) > 4096:
+        raise GridError(f"shape must be whole numbers of voxels from 1 to 4096, one or three; got {shape!r}") from None
+    if min(nx, ny, nz) < 1 or max(nx, ny, nz) > 4096:
         raise GridError(f"shape must be whole numbers of voxels from 1 to 4096, got {nx},{ny},{nz}")
     return nx, ny, nz
 

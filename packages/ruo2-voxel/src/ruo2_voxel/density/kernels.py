@@ -11,7 +11,8 @@ atom's nearest node and t the atom's own offset from that node,
     exp(-(m-t)' M (m-t) / 2) = exp(-t' M t / 2) * prod_i exp((M t)_i m_i) * exp(-m' M m / 2):
 
 three tables again, times a constant one that belongs to the cell. Either way the innermost loop adds a weighted table
-to rows along z, eight or sixteen lanes at aligned addresses. The scratch grid runs on past the end of the cell along y
+to rows along z, eight or sixteen lanes at aligned addresses. Where voxels are so coarse or slanted that the factors
+would leave the range of float32, though their product does not, rows are computed one by one instead. The scratch grid runs on past the end of the cell along y
 and z, and what lies there is folded back once per channel instead of once per atom.
 """
 
@@ -51,6 +52,7 @@ class Batch(NamedTuple):
     cutoffs: FloatArray  # (structures,) float64: where Gaussians are truncated, in units of sigma
     radii: FloatArray  # (structures, 3) float64: the cutoff in units of the spacing of voxel planes
     separable: Array  # (structures,) bool: the cell vectors are perpendicular
+    factored: Array  # (structures,) bool: the factors of the general kernel stay within the range of float32
 
 
 class Workspace(NamedTuple):
@@ -199,9 +201,11 @@ def accumulate(batch: Batch, s: int, t: FloatArray, atoms: IntArray, work: Works
         if batch.separable[s]:
             make_separable_tables(metric, radius, t, block, work)
             add_separable(block.shape[0], work, window_length(radius[0]))
-        else:
+        elif batch.factored[s]:
             make_general_tables(metric, radius, t, block, work)
             add_general(block.shape[0], work, window_length(radius[0]))
+        else:
+            add_row_by_row(metric, radius, t, block, work)
 
 
 @_part
@@ -214,7 +218,7 @@ def window_length(radius: float) -> int:
 def prepare_window(batch: Batch, s: int, work: Workspace) -> None:
     """What the windows of all atoms of structure s share."""
     select_rows(batch.metrics[s], batch.cutoffs[s], batch.radii[s], work)
-    if not batch.separable[s]:
+    if not batch.separable[s] and batch.factored[s]:
         make_constant_table(batch.metrics[s], batch.radii[s], work)
 
 
@@ -306,20 +310,26 @@ def make_constant_table(metric: FloatArray, radius: FloatArray, work: Workspace)
     """exp(-m' M m / 2) over the window of a general cell."""
     rx, ry, rz = int(radius[0] + 0.5), int(radius[1] + 0.5), int(radius[2] + 0.5)
     width = work.constant.shape[2]
+    curvature = _F(_EXPONENT * metric[2, 2])
     for i in range(2 * rx + 1):
         for j in range(2 * ry + 1):
-            mx, my = i - rx, j - ry
-            cross = mx * metric[0, 2] + my * metric[1, 2]
-            nearest = (
-                -cross / metric[2, 2]
-            )  # where along the row the exponent is largest: expanded there, nothing cancels
-            square = mx * mx * metric[0, 0] + my * my * metric[1, 1] + 2.0 * mx * my * metric[0, 1] + cross * nearest
-            largest, curvature = _F(_EXPONENT * square), _F(_EXPONENT * metric[2, 2])
+            nearest, square = row_through(metric, float(i - rx), float(j - ry))
             begin = (i * work.constant.shape[1] + j) * width + LANES
             for k in range(0, 2 * rz + 1, LANES):
-                exp2_lanes(work.constant, begin + k, _F(k - rz - nearest), largest, _ZERO, curvature)
+                exp2_lanes(work.constant, begin + k, _F(k - rz - nearest), _F(_EXPONENT * square), _ZERO, curvature)
             for k in range(LANES + 2 * rz + 1, width):
                 work.constant[i, j, k] = _ZERO
+
+
+@_part
+def row_through(metric: FloatArray, x: float, y: float) -> tuple[float, float]:
+    """Where along z the row at (x, y), in voxel steps, comes nearest to the origin, and its squared distance there.
+
+    Expanded about that point, an exponent along the row loses nothing by cancellation.
+    """
+    cross = x * metric[0, 2] + y * metric[1, 2]
+    nearest = -cross / metric[2, 2]
+    return nearest, x * x * metric[0, 0] + y * y * metric[1, 1] + 2.0 * x * y * metric[0, 1] + cross * nearest
 
 
 @_part
@@ -376,6 +386,26 @@ def add_general(n_atoms: int, work: Workspace, kx: int) -> None:
                     add_product_rows(1, work.scratch, at, row, n, scale, weights, w, table, z, constant, c, width)
                 x = x + 1 if x + 1 < nx else 0
             v += 2
+
+
+@_part
+def add_row_by_row(metric: FloatArray, radius: FloatArray, t: FloatArray, atoms: IntArray, work: Workspace) -> None:
+    """Add each atom's window with an exponential for every voxel: slower, and exact whatever the cell."""
+    rx, ry, rz = int(radius[0] + 0.5), int(radius[1] + 0.5), int(radius[2] + 0.5)
+    rows, row = work.scratch.shape[1], work.scratch.shape[2]
+    curvature = _F(_EXPONENT * metric[2, 2])
+    work.table_y[0, 0] = _ONE
+    for a in atoms:
+        tx, ty, tz = place_window(t[a], radius, 0, work)
+        for i in range(2 * rx + 1):
+            plane = wrap(work.first[0, 0] + i, work.shape[0]) * rows + work.first[0, 1]
+            for j in range(work.rows_y[i, 0], work.rows_y[i, 1]):
+                nearest, square = row_through(metric, i - rx - tx, j - ry - ty)
+                z = _F(-rz - tz - work.first[0, 3] - nearest)
+                at = (plane + j) * row + work.first[0, 2]
+                for k in range(0, work.vectors[0] * LANES, LANES):
+                    exp2_lanes(work.table_z, 0, z + _F(k), _F(_EXPONENT * square), _ZERO, curvature)
+                    add_rows(1, work.scratch, at + k, row, 1, _ONE, work.table_y, 0, work.table_z, 0)
 
 
 @_part

@@ -15,6 +15,8 @@ from ruo2_voxel.errors import GridError, StructureError
 from ruo2_voxel.typing import Array, FloatArray, IntArray
 
 STRUCTURES_PER_TASK = 8  # what a thread takes at a time
+LARGEST_FACTOR = 17.0  # powers of 2 between the factors and their product: below 2^-40 those count as 0
+SMALLEST_VOLUME = 1e-6  # Å^3
 PERPENDICULAR = 1e-10  # cosine between cell vectors below which the separable kernel serves
 
 _of_thread = threading.local()
@@ -92,8 +94,10 @@ def voxelize_many(
     shape = (len(structures), grid.n_species, *grid.shape)
     if out is None:
         out = np.empty(shape, dtype=np.float32)
-    elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-        raise GridError(f"out must be C-contiguous float32 of shape {shape}, got {out.dtype} of shape {out.shape}")
+    elif out.shape != shape or out.dtype != np.float32 or not (out.flags.c_contiguous and out.flags.writeable):
+        raise GridError(
+            f"out must be writable C-contiguous float32 of shape {shape}, got {out.dtype} of shape {out.shape}"
+        )
     render(batch, grid, n_threads, out)
     return out
 
@@ -134,15 +138,20 @@ def make_batch(
     squares = gram[:, (0, 1, 2), (0, 1, 2)]
     products = gram[:, (0, 0, 1), (1, 2, 2)]
     slanted = np.abs(products) > PERPENDICULAR * np.sqrt(squares[:, (0, 0, 1)] * squares[:, (1, 2, 2)])
+    metrics = gram / grid.sigma**2
+    radii = cutoffs[:, None] * grid.sigma * np.linalg.norm(inverses, axis=1) * grid.shape
+    # Largest exponents (base 2) of the three factors of the general kernel, half a voxel from a node, taken together.
+    largest = 0.5 * math.log2(math.e) * (np.floor(radii + 0.5) * np.abs(metrics).sum(axis=2)).sum(axis=1)
     return kernels.Batch(
         positions=positions,
         channel=channel,
         offsets=offsets,
         inverse_cells=inverses,
-        metrics=gram / grid.sigma**2,
+        metrics=metrics,
         cutoffs=cutoffs,
-        radii=cutoffs[:, None] * grid.sigma * np.linalg.norm(inverses, axis=1) * grid.shape,
+        radii=radii,
         separable=~slanted.any(axis=1),
+        factored=largest < LARGEST_FACTOR,
     )
 
 
@@ -151,7 +160,9 @@ def find_faults(
 ) -> dict[int, str]:
     """Structures that cannot be rendered, by index, each with what must hold, what was found and what to do."""
     faults: dict[int, str] = {}
-    hollow = ~(np.abs(np.linalg.det(cells)) > 1e-6) | ~np.isfinite(cells).all(axis=(1, 2))
+    with np.errstate(invalid="ignore"):  # of cells that hold no numbers
+        volumes = np.abs(np.linalg.det(cells))
+    hollow = ~((volumes > SMALLEST_VOLUME) & (volumes < np.inf))
     for structure in np.flatnonzero(hollow).tolist():
         faults[structure] = (
             f"the cell must have a volume; found the vectors {cells[structure].tolist()} Å. "

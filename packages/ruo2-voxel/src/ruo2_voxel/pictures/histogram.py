@@ -63,7 +63,8 @@ def draw_energy_histogram(
     axes.bar(borders[:-1], counts, width=np.diff(borders), align="edge", color=BAR, edgecolor="white", linewidth=0.3)
     in_powers = counts.max() > SKEWED * counts[counts > 0].min()
     axes.set_yscale("log" if in_powers else "linear")
-    axes.set_ylim(0.7 if in_powers else 0.0, counts.max() ** 1.08 * 1.3 if in_powers else counts.max() * 1.12)
+    # A fifth of the height stays free for words.
+    axes.set_ylim((0.7, 0.7 * (counts.max() / 0.7) ** 1.25) if in_powers else (0.0, 1.25 * counts.max()))
     marks = [marked_energy] if marked_energy is not None and np.isfinite(marked_energy) else []
     left, right = min([lowest, *marks]), max([highest, *marks])
     axes.set_xlim(left - 0.02 * (right - left), right + 0.02 * (right - left))
@@ -125,7 +126,7 @@ def _mark(axes: "Axes", energy: float) -> None:
     axes.axvline(energy, color=MARK, linewidth=1.4, zorder=4)
     axes.annotate(
         f"shown: {energy:.3f}".replace("-", "\N{MINUS SIGN}"),
-        (energy, 0.90),
+        (energy, 0.92),
         xycoords=axes.get_xaxis_transform(),
         xytext=(5 if to_right else -5, 0),
         textcoords="offset points",

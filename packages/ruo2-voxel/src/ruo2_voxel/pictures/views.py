@@ -118,9 +118,11 @@ def frame_axes(axes: "Axes", plane: str, cell: FloatArray, view: FloatArray) -> 
     outline = outline_of(cell, view)
     (left, bottom), (right, top) = outline.min(axis=0), outline.max(axis=0)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", frame_on=False)
-    for axis, direction, vector in zip((axes.xaxis, axes.yaxis), view[:2], axes_of(plane), strict=False):
+    inches = axes.bbox.transformed(axes.figure.dpi_scale_trans.inverted())
+    sides = (axes.xaxis, inches.width), (axes.yaxis, inches.height)
+    for (axis, room), direction, vector in zip(sides, view[:2], axes_of(plane)[:2], strict=True):
         axis.set_label_text(f"{_name_of(direction, vector)} (Å)", color=INK)
-        axis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10], integer=True))
+        axis.set_major_locator(MaxNLocator(nbins=min(4, max(1, int(room / 0.2))), steps=[1, 2, 5, 10], integer=True))
         axis.set_tick_params(colors=INK, length=3, width=0.6)
 
 
