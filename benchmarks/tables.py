@@ -24,7 +24,7 @@ def kernel_table(record: Record) -> str:
     """Each peer's time over ours, workload by workload, and its largest error."""
     settings = {name: workload["window 9"] for name, workload in record["workloads"].items()}
     rows: dict[str, list[str]] = {}
-    for name, setting in settings.items():
+    for setting in settings.values():
         for peer in setting["peers"]:
             cells = rows.setdefault(peer["peer"], [])
             if "skipped" in peer:

@@ -97,10 +97,10 @@ def info_text(summary: dict[str, Any]) -> str:
 
 def verify_text(report: dict[str, Any]) -> str:
     """Of what `verify_store` returns."""
+    arrays, chunks = report["arrays"], report["chunks"]
     return (
-        f"{report['location']}: sound. {report['arrays']} arrays and {report['chunks']} chunks of densities are as they "
-        f"must be; {report['voxelized_anew']} of {report['structures']} structures voxelized anew, largest difference "
-        f"{report['largest_difference']:.2g}"
+        f"{report['location']}: sound. {arrays} arrays and {chunks} chunks of densities are as they must be;\n  {report['voxelized_anew']} of {report['structures']} structures voxelized anew differ by "
+        f"{report['largest_difference']:.2g} at most"
     )
 
 

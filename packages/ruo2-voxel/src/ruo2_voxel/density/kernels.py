@@ -12,8 +12,10 @@ atom's nearest node and t the atom's own offset from that node,
 
 three tables again, times a constant one that belongs to the cell. Either way the innermost loop adds a weighted table
 to rows along z, eight or sixteen lanes at aligned addresses. Where voxels are so coarse or slanted that the factors
-would leave the range of float32, though their product does not, rows are computed one by one instead. The scratch grid runs on past the end of the cell along y
-and z, and what lies there is folded back once per channel instead of once per atom.
+would leave the range of float32, though their product does not, rows are computed one by one instead.
+
+The scratch grid runs on past the end of the cell along y and z, and what lies there is folded back once per channel
+instead of once per atom.
 """
 
 import math

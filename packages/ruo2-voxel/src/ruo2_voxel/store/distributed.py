@@ -26,7 +26,7 @@ def connect(address: str) -> Iterator[tuple[Executor, int]]:
     """
     try:
         from distributed import Client, KilledWorker
-        from distributed.comm import resolve_address
+        from distributed.comm.addressing import resolve_address
     except ImportError:
         raise MissingExtraError("--scheduler", "distributed") from None
     try:
