@@ -99,7 +99,8 @@ def verify_text(report: dict[str, Any]) -> str:
     """Of what `verify_store` returns."""
     arrays, chunks = report["arrays"], report["chunks"]
     return (
-        f"{report['location']}: sound. {arrays} arrays and {chunks} chunks of densities are as they must be;\n  {report['voxelized_anew']} of {report['structures']} structures voxelized anew differ by "
+        f"{report['location']}: sound. {arrays} arrays and {chunks} chunks of densities are as they must be;\n"
+        f"  {report['voxelized_anew']} of {report['structures']} structures voxelized anew differ by "
         f"{report['largest_difference']:.2g} at most"
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
 
-FINE = 1 / 120  # of the longest cell vector, between interpolated nodes: Gaussians look round
+FINE, FINE_SHARE = 0.2, 1 / 120  # between interpolated nodes: Å, or part of the longest cell vector if that is less
 MOST_FACES = 200_000  # in one picture, about: interpolate less where there would be more
 LIGHT = np.array([-0.45, 0.55, 0.70])  # right, up, towards the viewer
 
@@ -180,7 +180,7 @@ def _find_surfaces(density: FloatArray, cell: FloatArray, level: float) -> list[
     surfaces = [find_isosurface(channel, cell, level) for channel in density]
     n_faces = sum(len(faces) for _, faces in surfaces)
     lengths = np.linalg.norm(cell, axis=1)
-    wanted = np.maximum(lengths / density.shape[1:] / (FINE * lengths.max()), 1.0)
+    wanted = np.maximum(lengths / density.shape[1:] / min(FINE, FINE_SHARE * lengths.max()), 1.0)
     affordable = np.sqrt(MOST_FACES / max(n_faces, 1)) / np.cbrt(wanted.prod())
     x, y, z = (max(1, round(times * min(1.0, affordable))) for times in wanted)
     if x == y == z == 1:

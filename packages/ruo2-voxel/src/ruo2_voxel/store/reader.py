@@ -296,7 +296,7 @@ def _open_local(path: Path) -> tuple[Any, Any, str]:
         )
     try:
         return zarr.open_group(path, mode="r", zarr_format=3), None, str(path)
-    except (FileNotFoundError, ValueError, KeyError) as error:
+    except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path}: must be a voxel store, a Zarr v3 group; found: {error}") from None
 
 
@@ -308,5 +308,5 @@ def _open_remote(url: str) -> tuple[Any, Any, str]:
     try:
         fs, root = fsspec.core.url_to_fs(url)
         return zarr.open_group(url, mode="r", zarr_format=3), fs, root
-    except (FileNotFoundError, ValueError, KeyError, ImportError) as error:
+    except (FileNotFoundError, ValueError, TypeError, KeyError, ImportError) as error:
         raise StoreError(f"{url}: must be a voxel store, a Zarr v3 group; found: {error}") from None
