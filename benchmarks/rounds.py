@@ -49,19 +49,27 @@ def time_in_rounds(
 ) -> dict[str, Times]:
     """Run each contender once for nothing, then once in every round, in an order drawn anew for each round.
 
-    Those that take longer than SLOW may be left out of all rounds but every so many.
+    Those that take longer than SLOW in the first round may be left out of all rounds but every so many.
     """
-    slow = {name for name, timed in contenders.items() if _seconds(timed) > SLOW}
+    for timed in contenders.values():
+        timed.run()
     names = list(contenders)
     per_unit: dict[str, list[float]] = {name: [] for name in names}
+    slow: set[str] = set()
     rng = np.random.default_rng(n_rounds)
     gc.collect()
     gc.disable()
     try:
         for n in tqdm(range(n_rounds), desc=title, unit="round", leave=False, disable=None):
             for name in rng.permutation(names).tolist():
-                if name not in slow or n % rounds_between_slow == 0:
-                    per_unit[name].append(_seconds(contenders[name]) / contenders[name].units)
+                if name in slow and n % rounds_between_slow != 0:
+                    continue
+                begin = time.perf_counter()
+                contenders[name].run()
+                seconds = time.perf_counter() - begin
+                per_unit[name].append(seconds / contenders[name].units)
+                if n == 0 and seconds > SLOW:
+                    slow.add(name)
     finally:
         gc.enable()
     return {name: Times(tuple(of_rounds)) for name, of_rounds in per_unit.items()}
@@ -73,9 +81,3 @@ def fit_units(run_one: Callable[[], object], seconds: float, at_most: int) -> in
     begin = time.perf_counter()
     run_one()
     return max(1, min(at_most, round(seconds / (time.perf_counter() - begin))))
-
-
-def _seconds(timed: Timed) -> float:
-    begin = time.perf_counter()
-    timed.run()
-    return time.perf_counter() - begin

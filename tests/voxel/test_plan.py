@@ -29,11 +29,15 @@ CHANGES: dict[str, Any] = {
     "held_out_groups": (("1", "r110"), ("2", "r110")),
     "on_error": "skip",
 }
-WITH = {"combine": {"dtype": "float16"}, "rotate": {"grid": Grid(shape=(8, 8, 8))}}  # what a change needs beside it
+WITH: dict[str, dict[str, Any]] = {  # what a change needs beside it
+    "combine": {"dtype": "float16"},
+    "rotate": {"grid": Grid(shape=(8, 8, 8))},
+    "held_out_groups": {"split_by": ("run", "facet")},
+}
 
 
 def changed(name: str) -> BuildOptions:
-    return BuildOptions(**{"grid": GRID, **WITH.get(name, {}), name: CHANGES[name]})  # type: ignore[arg-type]
+    return BuildOptions(**{"grid": GRID, **WITH.get(name, {}), name: CHANGES[name]})
 
 
 def test_every_option_is_tried_below() -> None:
@@ -50,7 +54,7 @@ def test_options_survive_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_option_counts_for_the_checksum(name: str) -> None:
-    without = BuildOptions(**{"grid": GRID, **WITH.get(name, {})})  # type: ignore[arg-type]
+    without = BuildOptions(**{"grid": GRID, **WITH.get(name, {})})
     assert changed(name).sha256() != without.sha256()
 
 
@@ -72,6 +76,7 @@ def test_every_option_counts_for_the_checksum(name: str) -> None:
         ({"combine": "none"}, "combine must be clip with dtype uint8"),
         ({"held_out": 1.0}, "held_out must lie between 0 and 1; found 1.0"),
         ({"held_out": float("nan")}, "held_out must lie between 0 and 1; found nan"),
+        ({"held_out_groups": (("1",),)}, "must give a value for each key of split_by \\(no key\\); found"),
         ({"rotate": True}, "rotate needs as many voxels along x as along y.*found 8 and 10"),
     ],
 )

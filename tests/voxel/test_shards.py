@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ruo2_voxel import StoreError
 from ruo2_voxel.store import schema, shard_reader
+from ruo2_voxel.store.arrays import density_metadata
 from ruo2_voxel.store.shard_reader import Blob, LocalBlob, RemoteBlob, ShardReader
 from ruo2_voxel.store.shards import ShardWriter, index_size, parse_index
 from ruo2_voxel.store.write import shard_key
@@ -37,7 +38,9 @@ def numbers(n: int, dtype: str) -> Numbers:
 
 def create(folder: Path, values: Numbers, chunk: int, shard: int, compress: bool) -> Any:
     """The empty array of a store."""
-    schema.create_density(str(folder), len(values), ROW[0], ROW[1:], str(values.dtype), chunk, shard, compress)
+    (folder / schema.DENSITY).mkdir(exist_ok=True)
+    metadata = density_metadata(len(values), ROW, str(values.dtype), chunk, shard, compress)
+    (folder / schema.DENSITY / "zarr.json").write_bytes(metadata)
     return zarr.open_array(folder / schema.DENSITY, mode="r+")
 
 

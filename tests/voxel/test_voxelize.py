@@ -118,6 +118,15 @@ def test_a_dense_gas_stays_within_tol() -> None:
     assert_within_tol(random_atoms("Ru1000O1000", np.diag([18.0, 18.0, 18.0])), Grid(sigma=1.2 * 18.0 / 32))
 
 
+@pytest.mark.nojit
+def test_one_coarse_voxel_beside_fine_ones_holds_the_sum() -> None:
+    cell = np.array([[4.0, 0.0, 0.0], [0.01, 4.0, 0.0], [0.01, 0.01, 20.0]])
+    shape = (8, 40, 1)
+    for along_z in (0.002, 0.01, 0.3):  # near the node the factor along z is flat inside its window, steep beyond it
+        atom = Atoms("O", positions=[np.array([0.49, 0.49, along_z]) / shape @ cell], cell=cell)
+        assert_within_tol(atom, Grid(species=("O",), shape=shape, sigma=0.17))
+
+
 @pytest.mark.parametrize("shear", [0.0, 1.0])
 def test_a_gas_denser_than_any_solid_stays_within_tol(shear: float) -> None:
     cell = np.array([[7.0, 0.0, 0.0], [shear, 7.0, 0.0], [0.0, shear, 7.0]])

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import zarr
 
 from ruo2_voxel.errors import Ruo2Error, StoreError
 from ruo2_voxel.store import schema
+from ruo2_voxel.store.arrays import ColumnWriter, group_metadata, write_column, write_density_metadata
 from ruo2_voxel.store.plan import BuildOptions, Plan
 from ruo2_voxel.store.provenance import now, package_versions
 from ruo2_voxel.store.schema import DENSITY, Column
@@ -41,16 +41,16 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
             f"first because {skipped[0]['reason'] if skipped else 'there was none'}"
         )
     _remove_earlier_attempt(target)
-    store = target.zarr_store()
     grid = options.grid
-    schema.create_density(
-        store, n_structures, grid.n_species, grid.shape, options.dtype, options.chunk, options.shard, options.compress
+    row_shape = (grid.n_species, *grid.shape)
+    write_density_metadata(
+        target, n_structures, row_shape, options.dtype, options.chunk, options.shard, options.compress
     )
-    _write_coordinates(store, options, sources)
-    energies, n_atoms, groups = _write_tables(store, target, written, markers, options)
-    classes = _write_classes(store, energies, n_atoms, options)
-    split = _write_split(store, groups, options)
-    _write_skipped(store, skipped)
+    _write_coordinates(target, options, sources)
+    energies, n_atoms, groups = _write_tables(target, written, markers, options)
+    classes = _write_classes(target, energies, n_atoms, options)
+    split = _write_split(target, groups, options)
+    _write_skipped(target, skipped)
     attributes = {
         "schema": schema.SCHEMA,
         "schema_version": schema.SCHEMA_VERSION,
@@ -81,8 +81,7 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
         "created": now(),
         "complete": True,
     }
-    root = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    target.publish(json.dumps(root, indent=2).encode())
+    target.publish(group_metadata(attributes))
     return attributes
 
 
@@ -94,62 +93,28 @@ def _remove_earlier_attempt(target: Target) -> None:
     target.remove(f"{DENSITY}/zarr.json")
 
 
-class _ColumnWriter:
-    """Fills an array front to back, whole chunks at a time."""
-
-    def __init__(self, store: Any, column: Column, n_rows: int, path: str = "") -> None:
-        self._array = schema.create_column(store, column, n_rows, path)
-        self._chunk = self._array.chunks[0]
-        self._waiting: list[Array] = []
-        self._n_waiting = 0
-        self._at = 0
-
-    def append(self, rows: Array) -> None:
-        self._waiting.append(rows)
-        self._n_waiting += len(rows)
-        if self._n_waiting >= self._chunk:
-            whole = np.concatenate(self._waiting)
-            n = self._n_waiting // self._chunk * self._chunk
-            self._write(whole[:n])
-            self._waiting, self._n_waiting = [whole[n:]], len(whole) - n
-
-    def close(self) -> None:
-        if self._n_waiting:
-            self._write(np.concatenate(self._waiting))
-
-    def _write(self, rows: Array) -> None:
-        self._array[self._at : self._at + len(rows)] = rows
-        self._at += len(rows)
-
-
-def _write_all(store: Any, column: Column, rows: Array, path: str = "") -> None:
-    writer = _ColumnWriter(store, column, len(rows), path)
-    writer.append(rows)
-    writer.close()
-
-
-def _write_coordinates(store: Any, options: BuildOptions, sources: Sequence[Mapping[str, Any]]) -> None:
+def _write_coordinates(target: Target, options: BuildOptions, sources: Sequence[Mapping[str, Any]]) -> None:
     """The axes of the density, and the names that numbers elsewhere stand for."""
     for axis, n in zip("xyz", options.grid.shape, strict=True):
         column = Column(axis, (axis,), "float64", {"long_name": f"scaled coordinate along cell vector {axis}"})
-        _write_all(store, column, np.arange(n) / n)
+        write_column(target, column, np.arange(n) / n)
     species = Column("species", ("species",), "string", {"long_name": "element symbol; * is every other"})
-    _write_all(store, species, np.array(options.grid.species, dtype=object))
+    write_column(target, species, np.array(options.grid.species, dtype=object))
     names = Column("source_name", ("source",), "string", {"long_name": "file that structures come from"})
-    _write_all(store, names, np.array([source["path"] for source in sources], dtype=object))
+    write_column(target, names, np.array([source["path"] for source in sources], dtype=object))
 
 
 def _write_tables(
-    store: Any, target: Target, written: Sequence[int], markers: Markers, options: BuildOptions
+    target: Target, written: Sequence[int], markers: Markers, options: BuildOptions
 ) -> tuple[FloatArray, IntArray, IntArray]:
     """Stream the atoms of all shards into their arrays; returns energy, number of atoms and group of each structure."""
     n_structures = sum(markers[index]["n_structures"] for index in written)
     n_atoms = sum(markers[index]["n_atoms"] for index in written)
-    writers = {column.name: _ColumnWriter(store, column, n_atoms) for column in schema.ATOM_COLUMNS}
-    writers |= {column.name: _ColumnWriter(store, column, n_structures) for column in schema.STRUCTURE_COLUMNS}
-    edges = _ColumnWriter(store, schema.ATOM_OFFSET, n_structures + 1)
+    writers = {column.name: ColumnWriter(target, column, n_atoms) for column in schema.ATOM_COLUMNS}
+    writers |= {column.name: ColumnWriter(target, column, n_structures) for column in schema.STRUCTURE_COLUMNS}
+    edges = ColumnWriter(target, schema.ATOM_OFFSET, n_structures + 1)
     edges.append(np.zeros(1, dtype=np.int64))
-    info = _InfoWriter(store, [markers[index] for index in written], n_structures)
+    info = _InfoWriter(target, [markers[index] for index in written], n_structures)
     energies, counts, group_ids = [], [], []
     ids: dict[Group, int] = {}
     end = 0
@@ -205,20 +170,20 @@ def _rows(table: Table, options: BuildOptions) -> dict[str, Array]:
 class _InfoWriter:
     """The scalars of atoms.info, one array for each key, as narrow as all its values allow."""
 
-    def __init__(self, store: Any, markers: Sequence[Mapping[str, Any]], n_structures: int) -> None:
-        zarr.create_group(store, path=schema.INFO)
+    def __init__(self, target: Target, markers: Sequence[Mapping[str, Any]], n_structures: int) -> None:
+        target.put(f"{schema.INFO}/zarr.json", group_metadata({}), durable=False)
         kinds: dict[str, Counter[str]] = {}
         for marker in markers:
             for key, counts in marker["info_kinds"].items():
                 kinds.setdefault(key, Counter()).update(counts)
-        self._columns: dict[str, tuple[str, _ColumnWriter]] = {}
+        self._columns: dict[str, tuple[str, ColumnWriter]] = {}
         names: set[str] = set()
         for key in sorted(kinds):
             kind = _kind(kinds[key], n_structures)
             column = Column(_array_name(key, names), ("structure",), _DTYPE_OF_KIND.get(kind, "string"), {"key": key})
             if kind == "json":
                 column.attributes["encoding"] = "json"
-            self._columns[key] = (kind, _ColumnWriter(store, column, n_structures, schema.INFO))
+            self._columns[key] = (kind, ColumnWriter(target, column, n_structures, schema.INFO))
 
     def append(self, infos: Sequence[Mapping[str, Any]]) -> None:
         for key, (kind, writer) in self._columns.items():
@@ -266,21 +231,23 @@ def _group(info: Mapping[str, Any], target: Target, options: BuildOptions) -> Gr
     return tuple(group_text(info[key]) for key in options.split_by)
 
 
-def _write_classes(store: Any, energies: FloatArray, n_atoms: IntArray, options: BuildOptions) -> dict[str, Any] | None:
+def _write_classes(
+    target: Target, energies: FloatArray, n_atoms: IntArray, options: BuildOptions
+) -> dict[str, Any] | None:
     """Sort the label into classes; None where there is no label."""
     label = options.label
     if label == "auto":
         usable = np.isfinite(energies).all() and (n_atoms > 0).all()
         label = "energy-per-atom" if usable and np.ptp(energies / np.maximum(n_atoms, 1)) > 0.0 else "none"
     if label == "none":
-        _write_all(store, schema.ENERGY_CLASS, np.full(len(energies), -1, dtype=np.int8))
+        write_column(target, schema.ENERGY_CLASS, np.full(len(energies), -1, dtype=np.int8))
         return None
     values = energies / n_atoms if label == "energy-per-atom" else energies
     try:
         classes, edges = classify(values, options.n_classes)
     except Ruo2Error as error:
         raise StoreError(f"label {label}: {error}. With --label none there are no classes") from error
-    _write_all(store, schema.ENERGY_CLASS, classes)
+    write_column(target, schema.ENERGY_CLASS, classes)
     return {
         "label": label,
         "method": "equal-width",
@@ -290,7 +257,7 @@ def _write_classes(store: Any, energies: FloatArray, n_atoms: IntArray, options:
     }
 
 
-def _write_split(store: Any, groups: Array, options: BuildOptions) -> dict[str, Any]:
+def _write_split(target: Target, groups: Array, options: BuildOptions) -> dict[str, Any]:
     """Hold out whole groups of related structures."""
     sizes = Counter(groups.tolist())
     if options.held_out_groups:
@@ -300,7 +267,7 @@ def _write_split(store: Any, groups: Array, options: BuildOptions) -> dict[str, 
     else:
         held_out = frozenset()
     is_held_out = np.array([group in held_out for group in groups.tolist()], dtype=np.int8)
-    _write_all(store, schema.SPLIT, is_held_out)
+    write_column(target, schema.SPLIT, is_held_out)
     return {
         "by": list(options.split_by),
         "groups": len(sizes) if options.split_by else 0,
@@ -309,10 +276,10 @@ def _write_split(store: Any, groups: Array, options: BuildOptions) -> dict[str, 
     }
 
 
-def _write_skipped(store: Any, skipped: Sequence[Mapping[str, Any]]) -> None:
+def _write_skipped(target: Target, skipped: Sequence[Mapping[str, Any]]) -> None:
     """The frames left out, so that a store answers for all of its sources."""
-    zarr.create_group(store, path=schema.SKIPPED)
+    target.put(f"{schema.SKIPPED}/zarr.json", group_metadata({}), durable=False)
     for column in schema.SKIPPED_COLUMNS:
         dtype = object if column.dtype == "string" else column.dtype
         rows = np.array([skip[column.name] for skip in skipped], dtype=dtype)
-        _write_all(store, column, rows, schema.SKIPPED)
+        write_column(target, column, rows, schema.SKIPPED)

@@ -90,6 +90,10 @@ class BuildOptions:
             raise Ruo2Error("combine must be clip with dtype uint8, which holds 0 to 1; use dtype float16 or float32")
         if not 0.0 <= self.held_out < 1.0:
             raise Ruo2Error(f"held_out must lie between 0 and 1; found {self.held_out}")
+        for group in self.held_out_groups:
+            if len(group) != len(self.split_by):
+                keys = ", ".join(self.split_by) or "no key"
+                raise Ruo2Error(f"held_out_groups must give a value for each key of split_by ({keys}); found {group}")
         if self.rotate and self.grid.shape[0] != self.grid.shape[1]:
             nx, ny, _ = self.grid.shape
             raise Ruo2Error(

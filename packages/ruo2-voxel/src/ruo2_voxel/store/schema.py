@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import zarr
-from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from ruo2_voxel.errors import StoreError
 
@@ -117,53 +115,14 @@ def scale_of(dtype: str) -> float:
     return 1.0 / FULL_SCALE if dtype == "uint8" else 1.0
 
 
-def create_density(
-    store: Any,
-    n_structures: int,
-    n_species: int,
-    shape: Sequence[int],
-    dtype: str,
-    chunk: int,
-    shard: int,
-    compress: bool,
-) -> None:
-    """Write the metadata of the density array; the shards are put beside it by `shards.ShardWriter`."""
-    attributes: dict[str, Any] = {
+DENSITY_ATTRIBUTES: Final = {
+    dtype: {
         "long_name": "Gaussian density of each species",
         "coordinates": " ".join(column.name for column in (*STRUCTURE_COLUMNS, ENERGY_CLASS, SPLIT)),
+        **({"scale_factor": scale_of(dtype), "add_offset": 0.0} if dtype == "uint8" else {}),
     }
-    if dtype == "uint8":
-        attributes |= {"scale_factor": scale_of(dtype), "add_offset": 0.0}
-    zarr.create_array(
-        store=store,
-        name=DENSITY,
-        shape=(n_structures, n_species, *shape),
-        chunks=(chunk, n_species, *shape),
-        shards=(shard, n_species, *shape),
-        dtype=dtype,
-        serializer=BytesCodec(),
-        compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()] if compress else [Crc32cCodec()],
-        fill_value=0,
-        attributes=attributes,
-        dimension_names=DENSITY_DIMENSIONS,
-        config={"write_empty_chunks": True},
-    )
-
-
-def create_column(store: Any, column: Column, n_rows: int, path: str = "") -> Any:
-    """Create an array of `n_rows` lines, compressed, with checksums."""
-    return zarr.create_array(
-        store=store,
-        name=f"{path}/{column.name}" if path else column.name,
-        shape=(n_rows, *column.tail),
-        chunks=(min(column.rows, max(1, n_rows)), *column.tail),
-        dtype=str if column.dtype == "string" else column.dtype,
-        compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
-        fill_value="" if column.dtype == "string" else np.zeros((), dtype=column.dtype).item(),
-        attributes=dict(column.attributes),
-        dimension_names=column.dimensions,
-        config={"write_empty_chunks": True},
-    )
+    for dtype in DTYPES
+}
 
 
 def check_attributes(attributes: dict[str, Any], location: str) -> None:

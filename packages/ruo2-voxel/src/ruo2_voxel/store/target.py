@@ -1,7 +1,7 @@
 """Where a store is written: a local folder that is renamed when complete, or any fsspec URL.
 
-Both give the same promises to a build. What `open` and `put` have returned from is durable and whole: nothing
-half-written carries its final name. Until `publish`, no reader finds a store at the final location.
+Both give the same promises to a build. What `open` and `put` have returned from is durable and whole, unless asked
+otherwise: nothing half-written carries its final name. Until `publish`, no reader finds a store at the final location.
 """
 
 import contextlib
@@ -12,10 +12,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
-
-from zarr.abc.buffer import Buffer
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
+from typing import BinaryIO, Protocol
 
 from ruo2_voxel.errors import MissingExtraError, StoreError
 
@@ -35,7 +32,9 @@ class Target(Protocol):
         """Whether what stands there is a Zarr store, or an empty folder: nothing else may be replaced."""
 
     def open(self, key: str) -> contextlib.AbstractContextManager[BinaryIO]: ...
-    def put(self, key: str, data: bytes) -> None: ...
+    def put(self, key: str, data: bytes, durable: bool = True) -> None:
+        """Write a file; one that is not durable at once will be when the store is published."""
+
     def get(self, key: str) -> bytes | None: ...
     def size(self, key: str) -> int | None: ...
     def keys(self, prefix: str) -> list[str]: ...
@@ -45,7 +44,6 @@ class Target(Protocol):
     def clear(self) -> None:
         """Remove an unfinished build; or, where nothing can be renamed, all that stands at the location."""
 
-    def zarr_store(self) -> Any: ...
     def publish(self, root: bytes) -> None:
         """Write the root metadata `root`, remove the state of the build, and make the store visible."""
 
@@ -67,14 +65,6 @@ def local_path(location: str) -> Path | None:
     """The path that a path or a file:// URL names; None for what is not on this machine."""
     text = location.removeprefix("file://")
     return None if "://" in text or text.startswith("memory:") else Path(text)
-
-
-class _Rootless(WrapperStore[Any]):
-    """A place for arrays. Zarr adds the metadata of a group around them on its own; here that is kept for the end."""
-
-    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        if key != "zarr.json":
-            await super().set_if_not_exists(key, value)
 
 
 class LocalTarget:
@@ -107,9 +97,14 @@ class LocalTarget:
             raise
         _sync(path.parent)
 
-    def put(self, key: str, data: bytes) -> None:
-        with self.open(key) as file:
-            file.write(data)
+    def put(self, key: str, data: bytes, durable: bool = True) -> None:
+        if durable:
+            with self.open(key) as file:
+                file.write(data)
+        else:
+            path = self.building / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
 
     def get(self, key: str) -> bytes | None:
         try:
@@ -134,14 +129,11 @@ class LocalTarget:
         for path in self.building.iterdir():  # the folder itself is locked
             _remove(path)
 
-    def zarr_store(self) -> Any:
-        return _Rootless(LocalStore(self.building))
-
     def publish(self, root: bytes) -> None:
         for leftover in self.building.rglob("*.partial"):
             leftover.unlink()
         shutil.rmtree(self.building / STATE)
-        # What Zarr wrote is renamed into place but not yet durable; side by side the disk syncs many files at once.
+        # Small arrays are not durable yet; side by side the disk syncs many files at once.
         with ThreadPoolExecutor(16) as threads:
             list(threads.map(_sync, self.building.rglob("*")))
         _sync(self.building)
@@ -206,7 +198,7 @@ class UrlTarget:
         yield buffer
         self.put(key, buffer.getvalue())
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, durable: bool = True) -> None:
         path = f"{self.root}/{key}"
         self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         self.fs.pipe_file(path, data)
@@ -238,9 +230,6 @@ class UrlTarget:
 
     def clear(self) -> None:
         self.remove("")
-
-    def zarr_store(self) -> Any:
-        return _Rootless(FsspecStore.from_url(self.location))
 
     def publish(self, root: bytes) -> None:
         self.put("zarr.json", root)
