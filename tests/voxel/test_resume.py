@@ -1,5 +1,6 @@
 """A build that was stopped, wherever that was, goes on to the same bytes as one that never was."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from ruo2_voxel import Grid, StoreError, StructureError, build, open_store, verify_store
-from ruo2_voxel.store import schema
+from ruo2_voxel.store.target import LocalTarget
 from ruo2_voxel.store.write import shard_key
 from tests.voxel.stores import GRID, N_FRAMES, assert_same_store, structure, write_frames
 from tests.voxel.structure_files import store as write_database
@@ -20,7 +21,7 @@ from tests.voxel.structure_files import store as write_database
 OPTIONS: dict[str, Any] = {"grid": GRID, "copies": 2, "translate": True, "chunk": 4, "shard": 12}
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """What ends a build before its time."""
 
 
@@ -31,7 +32,7 @@ def stop_after(n_structures: int) -> Callable[[int], None]:
     def progress(n: int) -> None:
         nonlocal done
         if done >= n_structures:
-            raise Stopped
+            raise StoppedError
         done += n
 
     return progress
@@ -39,7 +40,7 @@ def stop_after(n_structures: int) -> Callable[[int], None]:
 
 def build_partly(source: str, out: Path, n_structures: int = 30, **options: Any) -> Path:
     """An unfinished build; returns its folder."""
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         build(source, out, **OPTIONS | options, workers=1, progress=stop_after(n_structures))
     return out.with_name(out.name + ".building")
 
@@ -80,44 +81,42 @@ def test_a_build_may_be_stopped_again_and_again(trajectory: str, uninterrupted: 
     assert_same_store(out, uninterrupted)
 
 
-@pytest.mark.parametrize("n_columns", [0, 5, 30, 34])
+def build_to_the_last_step(source: str, out: Path, n_files: int, patch: pytest.MonkeyPatch) -> Path:
+    """A build stopped after it has written so many files of the small arrays."""
+    put, n_put = LocalTarget.put, itertools.count()
+
+    def put_or_stop(target: LocalTarget, key: str, data: bytes, durable: bool = True) -> None:
+        if not durable and next(n_put) == n_files:
+            raise StoppedError
+        put(target, key, data, durable)
+
+    patch.setattr(LocalTarget, "put", put_or_stop)
+    with pytest.raises(StoppedError):
+        build(source, out, **OPTIONS)
+    patch.undo()
+    return out.with_name(out.name + ".building")
+
+
+@pytest.mark.parametrize("n_files", [0, 1, 20, 50])
 def test_a_build_stopped_in_its_last_step_goes_on(
-    n_columns: int, trajectory: str, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    n_files: int, trajectory: str, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_column, created = schema.create_column, []
-
-    def create(*arguments: Any) -> Any:
-        if len(created) == n_columns:
-            raise Stopped
-        created.append(arguments)
-        return create_column(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "create_column", create)
-        with pytest.raises(Stopped):
-            build(trajectory, tmp_path / "bh.zarr", **OPTIONS)
+    building = build_to_the_last_step(trajectory, tmp_path / "bh.zarr", n_files, monkeypatch)
+    assert not (building / "zarr.json").exists()
+    with pytest.raises(StoreError, match="is not complete"):
+        open_store(tmp_path / "bh.zarr")
+    (building / "stale").mkdir()
     summary = build(trajectory, tmp_path / "bh.zarr", **OPTIONS, resume=True)
     assert summary["resumed_structures"] == 2 * N_FRAMES
     assert_same_store(tmp_path / "bh.zarr", uninterrupted)
-
-
-def test_an_unfinished_build_has_no_root_metadata(
-    trajectory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("ruo2_voxel.store.finish._write_skipped", stop_after(0))
-        with pytest.raises(TypeError):
-            build(trajectory, tmp_path / "bh.zarr", **OPTIONS)
-    building = tmp_path / "bh.zarr.building"
-    assert (building / "energy/zarr.json").exists()
-    assert not (building / "zarr.json").exists()
+    assert not (tmp_path / "bh.zarr/stale").exists()
 
 
 @pytest.mark.parametrize("lost", ["plan.json", "shard-0.json", "atoms-1.npz"])
 def test_a_build_stopped_while_it_removes_its_state_goes_on(
     lost: str, trajectory: str, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    building = build_partly(trajectory, tmp_path / "bh.zarr", 100)
+    building = build_partly(trajectory, tmp_path / "bh.zarr", 95)
     (building / ".build" / lost).unlink()
     build(trajectory, tmp_path / "bh.zarr", **OPTIONS, resume=True)
     assert_same_store(tmp_path / "bh.zarr", uninterrupted)

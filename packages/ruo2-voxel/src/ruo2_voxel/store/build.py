@@ -220,7 +220,8 @@ def _write_shards(
     options = plan.options.as_dict()
     path = local_path(plan.location)
     location = plan.location if path is None else str(path.absolute())  # workers may stand in another folder
-    n_parallel = min(plan.workers, max(1, plan.n_shards))
+    # Two at a time, so that one is rendered while the other is written; each may use all threads.
+    n_parallel = min(2, plan.workers)
     with _executor(scheduler, n_parallel) as (executor, n_slots):
         pending: dict[Future[dict[str, Any]], int] = {}
         try:
@@ -229,8 +230,7 @@ def _write_shards(
                     _warn_if_aliased(plan, shard)
                     _put_plan(target, plan, sources)
                 if scheduler is None:
-                    n_threads = max(1, plan.workers // n_parallel)
-                    future = executor.submit(write_shard, location, options, shard, n_threads, progress)
+                    future = executor.submit(write_shard, location, options, shard, plan.workers, progress)
                 else:
                     future = executor.submit(write_shard, location, options, shard)
                 pending[future] = shard.index

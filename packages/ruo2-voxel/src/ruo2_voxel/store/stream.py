@@ -144,6 +144,8 @@ def _faults(frames: list[Frame], options: BuildOptions) -> dict[int, str]:
         grid=options.grid,
     )
     for position, frame in enumerate(frames):
+        if position in faults:  # ASE knows no energy of such a structure
+            continue
         if options.label in ("energy", "energy-per-atom") and not np.isfinite(frame.energy):
             faults[position] = (
                 f"must have an energy for --label {options.label}; found {frame.energy:g}. "
