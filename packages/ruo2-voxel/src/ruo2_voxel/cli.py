@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ruo2_voxel import terminal
 from ruo2_voxel.errors import ManifestError, Ruo2Error
@@ -33,6 +34,21 @@ class _Grid(click.ParamType[tuple[int, int, int]]):
         if len(sides) not in (1, 3) or min(sides) < 1:
             self.fail(f"must be one number of voxels or three, as in 32 or 32,32,64; found {value!r}", param, ctx)
         return (sides * 3)[:3]  # type: ignore[return-value]
+
+
+class _Planes(click.ParamType[tuple[int, int, int]]):
+    """Three positions on the grid."""
+
+    name = "I,J,K"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int, int]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            i, j, k = (int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"must be three positions, counted in voxels from 0, as in 0,4,16; found {value!r}", param, ctx)
+        return i, j, k
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
@@ -68,12 +84,12 @@ def cli() -> None:
 @click.option(
     "--db",
     "sources",
-    required=True,
     multiple=True,
     metavar="PATH[@SLICE]",
     help="Structures to read: .traj, .db, extxyz (also .gz, .bz2, .xz) or anything else ASE reads; a quoted glob; "
     "frames as in bh.traj@::10. Repeat for several.",
 )
+@click.argument("more_sources", nargs=-1, metavar="[PATH]...")
 @click.option(
     "--out",
     required=True,
@@ -150,6 +166,7 @@ def cli() -> None:
 @_json_option
 def build(
     sources: tuple[str, ...],
+    more_sources: tuple[str, ...],
     out: str,
     selection: str | None,
     species: tuple[str, ...],
@@ -188,6 +205,11 @@ def build(
         raise click.UsageError("--sigma and --alpha say the same thing: give one of them")
     if resume and overwrite:
         raise click.UsageError("--resume goes on with what is there, --overwrite begins anew: give one of them")
+    given = click.get_current_context().get_parameter_source
+    if given("held_out") is not ParameterSource.DEFAULT and not options["split_by"]:
+        raise click.UsageError("--held-out is the share of groups told apart by --split-by: give that as well")
+    if options["copies"] > 1 and not (options["translate"] or options["rotate"]):
+        raise click.UsageError("--copies are all alike without --translate or --rotate: give one of them")
     if split_from is not None:
         if options["split_by"]:
             raise click.UsageError("--split-from names the keys as well: give it or --split-by")
@@ -198,10 +220,13 @@ def build(
         if alpha is not None
         else Grid(species=channels, shape=shape, sigma=0.45 if sigma is None else sigma, tol=tol)
     )
-    plan = plan_build(list(sources), out, BuildOptions(grid=grid, **options), selection=selection, workers=workers)
+    if not sources:
+        raise click.UsageError("--db is missing: name the files to read")
+    plan = plan_build(
+        [*sources, *more_sources], out, BuildOptions(grid=grid, **options), selection=selection, workers=workers
+    )
     if dry_run:
-        summary = plan.summary()
-        _emit(summary, as_json, terminal.plan_text)
+        _emit(plan.summary(), as_json, terminal.plan_text)
         return
     with _progress_bar(plan.n_candidates, "structures", progress) as advance:
         result = run(plan, resume=resume, overwrite=overwrite, scheduler=scheduler, progress=advance)
@@ -242,7 +267,7 @@ def verify(store: str, samples: int, every: bool, seed: int, progress: bool | No
 @click.option("--out", required=True, metavar="PICTURE", help="Picture to write: .png, .pdf or .svg.")
 @click.option("--index", type=int, help="Structure to show; negative counts from the end.  [default: lowest energy]")
 @click.option("--level", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True), default=0.5, help="Isosurface.")
-@click.option("--planes", type=_Grid(), help="Voxels at which to cut across x, y and z.  [default: the densest]")
+@click.option("--planes", type=_Planes(), help="Voxels at which to cut across x, y and z.  [default: the densest]")
 def show(store: str, out: str, index: int | None, level: float, planes: tuple[int, int, int] | None) -> None:
     """Draw a structure of a store: slices of each channel beside the atoms, isosurfaces, the energies of all."""
     from ruo2_voxel.pictures.of_store import draw_store

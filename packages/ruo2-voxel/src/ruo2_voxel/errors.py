@@ -1,5 +1,7 @@
 """The errors that this package raises on purpose: each says where, what must hold, what was found, and what to do."""
 
+OR_DROP = ", or drop such frames with --on-error skip"  # the last advice on a frame that cannot be used
+
 
 class Ruo2Error(ValueError):
     """Base of every error that bad input, a bad file or a bad target can cause."""

@@ -45,10 +45,14 @@ def build_text(result: dict[str, Any]) -> str:
         f"{result['location']}: {result['structures']} structures, {result['atoms']} atoms, "
         f"{_bytes(result['density_bytes'])} of densities, in {result['seconds']:.1f} s"
     ]
-    if result["resumed_structures"]:
+    if result["resumed_structures"] == result["structures"]:
+        lines.append("  resumed   the store was complete already")
+    elif result["resumed_structures"]:
         lines.append(f"  resumed   {result['resumed_structures']} structures were there already")
     if result["skipped_frames"]:
-        lines.append(f"  left out  {result['skipped_frames']} frames; the first: {result['skipped'][0]['reason']}")
+        first = result["skipped"][0]
+        where = f"frame {first['frame_id']} of {first['source']}"
+        lines.append(f"  left out  {result['skipped_frames']} frames; the first, {where}: {first['reason']}")
     if result["clipped_voxels"]:
         lines.append(f"  clipped   {result['clipped_voxels']} voxels above 1, where Gaussians overlap")
     return "\n".join([*lines, *_label_lines(result)])
@@ -57,6 +61,8 @@ def build_text(result: dict[str, Any]) -> str:
 def _label_lines(summary: dict[str, Any]) -> list[str]:
     lines = []
     classes, split = summary["classes"], summary["split"]
+    if summary["without_energy"]:
+        lines.append(f"  energy    {summary['without_energy']} of {summary['structures']} structures have none")
     if classes:
         low, high = classes["edges"][0], classes["edges"][-1]
         counts = " ".join(map(str, classes["counts"]))

@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 
 from ruo2_voxel.density import kernels
 from ruo2_voxel.density.grid import Grid
-from ruo2_voxel.errors import GridError, StructureError
+from ruo2_voxel.errors import OR_DROP, GridError, StructureError
 from ruo2_voxel.typing import Array, FloatArray, IntArray
 
 STRUCTURES_PER_TASK = 8  # what a thread takes at a time
@@ -166,20 +166,20 @@ def find_faults(
     for structure in np.flatnonzero(hollow).tolist():
         faults[structure] = (
             f"the cell must have a volume; found the vectors {cells[structure].tolist()} Å. "
-            f"Give it one, say with atoms.center(vacuum=6.0), or drop such frames with --on-error skip"
+            f"Give it one, say with atoms.center(vacuum=6.0){OR_DROP}"
         )
     names = ",".join(grid.species)
     for atom in np.flatnonzero(grid.channel_of_number[numbers] < 0).tolist():
         symbol = chemical_symbols[numbers[atom]]
         faults[_structure_of(atom, offsets)] = (
             f"species must be among {names}; found {symbol}. Add it with --species {names},{symbol} "
-            f"(or * for all others), or drop such frames with --on-error skip"
+            f"(or * for all others){OR_DROP}"
         )
     for atom in np.flatnonzero(~np.isfinite(positions).all(axis=1)).tolist():
         structure = _structure_of(atom, offsets)
         faults[structure] = (
             f"positions must be finite; found atom {atom - offsets[structure]} at {positions[atom].tolist()} Å. "
-            f"Mend it, or drop such frames with --on-error skip"
+            f"Mend it{OR_DROP}"
         )
     return faults
 

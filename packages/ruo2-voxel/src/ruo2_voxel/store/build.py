@@ -16,6 +16,7 @@ from ruo2_voxel.store.distributed import connect
 from ruo2_voxel.store.finish import finish
 from ruo2_voxel.store.plan import BuildOptions, Plan
 from ruo2_voxel.store.provenance import describe_sources
+from ruo2_voxel.store.reader import open_store
 from ruo2_voxel.store.stream import Shard, read_shards
 from ruo2_voxel.store.target import STATE, Target, local_path, open_target
 from ruo2_voxel.store.write import Progress, explain_write_errors, part_key, shard_key, write_shard
@@ -107,6 +108,8 @@ def run(
     if resume and overwrite:
         raise Ruo2Error("resume and overwrite exclude each other: go on with what is there, or begin anew")
     target = open_target(plan.location)
+    if target.exists() and resume:
+        return _completed_before(plan)
     if target.exists() and not overwrite:
         raise StoreError(
             f"{plan.location}: must not exist yet; found something there. Name another, or replace it with --overwrite"
@@ -127,20 +130,42 @@ def run(
         with explain_write_errors(plan.location):
             attributes = finish(plan, target, markers, sources.result())
     seconds = time.perf_counter() - started
+    skipped = [
+        {**skip, "source": plan.frames.files[skip["source_id"]].path}
+        for index in sorted(markers)
+        for skip in markers[index]["skipped"]
+    ]
+    return _summary(plan, attributes, skipped[:10], resumed, seconds)
+
+
+def _completed_before(plan: Plan) -> dict[str, Any]:
+    """The summary of a build that has nothing left to resume: a job that is run again finds its work done."""
+    store = open_store(plan.location)
+    _require_same(store.attrs, plan, describe_sources(plan.frames), bool(store.attrs["skipped_frames"]))
+    skipped = [{**skip, "source": store.sources[skip["source_id"]]["path"]} for skip in store.skipped()[:10]]
+    return _summary(plan, store.attrs, skipped, resumed=len(store), seconds=0.0)
+
+
+def _summary(
+    plan: Plan, attributes: Mapping[str, Any], skipped: Sequence[Mapping[str, Any]], resumed: int, seconds: float
+) -> dict[str, Any]:
+    """What a build returns."""
+    n_structures = attributes["structures"]
     return {
         "location": plan.location,
-        "structures": attributes["structures"],
+        "structures": n_structures,
         "atoms": attributes["atoms"],
         "frames": len(plan.frames),
         "skipped_frames": attributes["skipped_frames"],
-        "skipped": [skip for index in sorted(markers) for skip in markers[index]["skipped"]][:10],
+        "skipped": list(skipped),
+        "without_energy": attributes["without_energy"],
         "clipped_voxels": attributes["quantisation"]["clipped_voxels"],
-        "density_bytes": sum(marker["density_bytes"] for marker in markers.values()),
+        "density_bytes": n_structures * plan.options.structure_bytes,
         "classes": attributes["classes"],
         "split": attributes["split"],
         "resumed_structures": resumed,
         "seconds": round(seconds, 3),
-        "structures_per_second": round((attributes["structures"] - resumed) / seconds, 1),
+        "structures_per_second": round((n_structures - resumed) / seconds, 1) if seconds else 0.0,
     }
 
 
@@ -150,8 +175,8 @@ def _begin(
     """Markers of the shards that an earlier run finished and this one may keep; removes what it may not."""
     markers = read_markers(target)
     earlier = target.get(PLAN_KEY)
-    if markers and earlier and not overwrite:
-        n_done = sum(marker["n_structures"] for marker in markers.values())
+    n_done = sum(marker["n_structures"] for marker in markers.values())
+    if n_done and earlier and not overwrite:
         if not resume:
             raise StoreError(
                 f"{plan.location}: found an unfinished build ({n_done} of {plan.n_candidates} structures). "

@@ -71,6 +71,7 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
         "split": split,
         "info_keys": sorted({key for index in written for key in markers[index]["info_kinds"]}),
         "structures": n_structures,
+        "without_energy": int(np.count_nonzero(~np.isfinite(energies))),
         "atoms": sum(markers[index]["n_atoms"] for index in written),
         "skipped_frames": len(skipped),
         "sources": list(sources),
@@ -262,6 +263,11 @@ def _write_split(target: Target, groups: Array, options: BuildOptions) -> dict[s
     sizes = Counter(groups.tolist())
     if options.held_out_groups:
         held_out = frozenset(options.held_out_groups) & sizes.keys()
+        if not held_out:
+            raise StoreError(
+                f"{target.location}: one of the {len(options.held_out_groups)} groups to hold out must occur by "
+                f"{','.join(options.split_by)}; found none of them. Name the manifest of these data, or use --split-by"
+            )
     elif options.split_by:
         held_out = choose_held_out(sizes, options.held_out, options.seed)
     else:

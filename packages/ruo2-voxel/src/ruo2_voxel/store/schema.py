@@ -41,6 +41,7 @@ ATTRIBUTES: Final = (
     "structures",
     "atoms",
     "skipped_frames",
+    "without_energy",
     "sources",
     "seed",
     "options",

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from ruo2_voxel.density.voxelize import find_faults
-from ruo2_voxel.errors import SourceError, StructureError
+from ruo2_voxel.errors import OR_DROP, SourceError, StructureError
 from ruo2_voxel.store.plan import BuildOptions, Plan
 from ruo2_voxel.store.table import Move, Table
 from ruo2_voxel.structures.frames import Frame
@@ -104,21 +104,20 @@ def _checked(plan: Plan, start: int) -> Iterator[tuple[int, int, Frame | Skip]]:
     skip = plan.options.on_error == "skip"
     unreadable: dict[int, SourceError] = {}
     block: list[tuple[int, Frame]] = []
-    expected = start
 
     def flush() -> Iterator[tuple[int, int, Frame | Skip]]:
-        nonlocal expected
         reasons = _faults([frame for _, frame in block], plan.options) if block else {}
         readable = {ordinal: (position, frame) for position, (ordinal, frame) in enumerate(block)}
         for ordinal in sorted(readable.keys() | unreadable.keys()):
             source_id, frame_id = plan.frames.locate(ordinal)
             position, frame = readable.get(ordinal, (-1, None))
             if frame is None:
-                yield ordinal, source_id, Skip(source_id, frame_id, str(unreadable[ordinal]))
+                _, _, reason = str(unreadable[ordinal]).partition(": ")  # the frame is named beside it
+                yield ordinal, source_id, Skip(source_id, frame_id, reason.removesuffix(OR_DROP))
             elif position not in reasons:
                 yield ordinal, source_id, frame
             elif skip:
-                yield ordinal, source_id, Skip(source_id, frame.index, reasons[position])
+                yield ordinal, source_id, Skip(source_id, frame.index, reasons[position].removesuffix(OR_DROP))
             else:
                 raise StructureError(f"{frame.where()}: {reasons[position]}")
         block.clear()
@@ -148,8 +147,7 @@ def _faults(frames: list[Frame], options: BuildOptions) -> dict[int, str]:
             continue
         if options.label in ("energy", "energy-per-atom") and not np.isfinite(frame.energy):
             faults[position] = (
-                f"must have an energy for --label {options.label}; found {frame.energy:g}. "
-                f"Use --label none, or drop such frames with --on-error skip"
+                f"must have an energy for --label {options.label}; found {frame.energy:g}. Use --label none{OR_DROP}"
             )
         elif options.label == "energy-per-atom" and counts[position] == 0:
             faults[position] = "must have atoms for --label energy-per-atom; found none"

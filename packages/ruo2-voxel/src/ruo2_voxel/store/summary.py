@@ -31,6 +31,7 @@ def summarize(store: VoxelStore) -> dict[str, Any]:
                 "classes",
                 "split",
                 "skipped_frames",
+                "without_energy",
                 "quantisation",
                 "sources",
                 "options",

@@ -165,6 +165,8 @@ class LocalTarget:
             yield
         finally:
             os.close(folder)
+            with contextlib.suppress(OSError):  # nothing was written, and nothing shall stay
+                self.building.rmdir()
 
 
 class UrlTarget:

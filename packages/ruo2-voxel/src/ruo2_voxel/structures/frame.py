@@ -10,7 +10,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 
-from ruo2_voxel.errors import SourceError
+from ruo2_voxel.errors import OR_DROP, SourceError
 from ruo2_voxel.typing import Array, FloatArray, IntArray
 
 
@@ -153,6 +153,5 @@ def unreadable(source: str, index: int, error: Exception, noun: str = "frame") -
     """What to raise, or hand on, when ASE could not make a structure of a frame."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return SourceError(
-        f"{noun} {index} of {source}: must be a structure that ASE can read; found {reason}. "
-        "Mend the file, or drop such frames with --on-error skip"
+        f"{noun} {index} of {source}: must be a structure that ASE can read; found {reason}. Mend the file{OR_DROP}"
     )

@@ -10,7 +10,7 @@ from ase.io.jsonio import decode
 from ase.io.trajectory import TrajectoryReader
 from ase.io.ulm import read_header
 
-from ruo2_voxel.errors import SourceError
+from ruo2_voxel.errors import OR_DROP, SourceError
 from ruo2_voxel.structures.frame import Frame, fixed_atoms, unreadable
 from ruo2_voxel.structures.ulm import UlmItems
 from ruo2_voxel.typing import Array, IntArray
@@ -130,7 +130,7 @@ class _Reading:
         except EOFError:
             raise SourceError(
                 f"frame {index} of {self._path}: its data must lie within the file; found its end, or a wrong offset. "
-                "Copy the file again, or drop such frames with --on-error skip"
+                f"Copy the file again{OR_DROP}"
             ) from None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, OSError):
             frame = None
