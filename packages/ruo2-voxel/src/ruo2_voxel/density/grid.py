@@ -37,7 +37,8 @@ class Grid:
     sigma
         Width of the Gaussians, Å.
     tol
-        Largest error of a density value, from truncating the Gaussians and from float32 arithmetic together.
+        Largest error of a density value, from truncating the Gaussians and from float32 arithmetic together; of values
+        above 10, where atoms pile up, a millionth of the value if that is more.
 
     Raises
     ------

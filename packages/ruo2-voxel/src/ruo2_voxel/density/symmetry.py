@@ -71,7 +71,7 @@ def rotate_z(density: Array, lattice_lengths: FloatArray, quarter_turns: int) ->
     lengths = np.array(lattice_lengths, dtype=np.float64)
     if lengths.shape[-1:] != (3,):
         raise GridError(f"lattice_lengths must hold three lengths, got shape {lengths.shape}")
-    for _ in range(operator.index(quarter_turns) % 4):
+    for _ in range(_whole_turns(quarter_turns)):
         mirrored = np.roll(np.flip(density, axis=-2), 1, axis=-2)  # node j to node -j
         density = np.swapaxes(mirrored, -3, -2)
         lengths[..., [0, 1]] = lengths[..., [1, 0]]
@@ -99,11 +99,18 @@ def move_atoms(
     """
     positions = positions + shift @ cell
     cell = np.array(cell, dtype=np.float64)
-    for _ in range(quarter_turns % 4):
+    for _ in range(_whole_turns(quarter_turns)):
         positions = _quarter_turn(positions)
         a, b, c = _quarter_turn(cell)
         cell = np.array([-b, a, c])
     return positions, cell + 0.0  # no negative zeros
+
+
+def _whole_turns(quarter_turns: int) -> int:
+    try:
+        return operator.index(quarter_turns) % 4
+    except TypeError:
+        raise GridError(f"quarter_turns must be a whole number, got {quarter_turns!r}") from None
 
 
 def _quarter_turn(vectors: FloatArray) -> FloatArray:

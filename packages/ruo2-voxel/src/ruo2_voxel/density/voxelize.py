@@ -16,6 +16,7 @@ from ruo2_voxel.typing import Array, FloatArray, IntArray
 
 STRUCTURES_PER_TASK = 8  # what a thread takes at a time
 LARGEST_FACTOR = 17.0  # powers of 2 between the factors and their product: below 2^-40 those count as 0
+LARGEST_BEYOND = 100.0  # the same for lanes beyond a window: with the other factors still a float32 number
 SMALLEST_VOLUME = 1e-6  # Å^3
 PERPENDICULAR = 1e-10  # cosine between cell vectors below which the separable kernel serves
 
@@ -108,7 +109,7 @@ def make_batch(
     counts: IntArray,
     cells: FloatArray,
     grid: Grid,
-    where: Callable[[int], str],
+    where: Callable[[int], str] | None,
 ) -> kernels.Batch:
     """Check structures laid one behind the other, and work out what the kernels need to know of each.
 
@@ -119,12 +120,13 @@ def make_batch(
     counts, cells
         Atoms of each structure, shape (structures,), and cell vectors in rows, shape (structures, 3, 3), in Å.
     where
-        The name of a structure in an error message, from its index.
+        The name of a structure in an error message, from its index; None if all were checked before.
     """
     positions = np.ascontiguousarray(positions, dtype=np.float64)
     offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    for index, message in sorted(find_faults(positions, numbers, offsets, cells, grid).items()):
-        raise StructureError(f"{where(index)}: {message}")
+    if where is not None:
+        for index, message in sorted(find_faults(positions, numbers, offsets, cells, grid).items()):
+            raise StructureError(f"{where(index)}: {message}")
     channel = grid.channel_of_number[numbers]
     volumes = np.abs(np.linalg.det(cells))
     n_structures, n_species = len(counts), grid.n_species
@@ -141,7 +143,9 @@ def make_batch(
     metrics = gram / grid.sigma**2
     radii = cutoffs[:, None] * grid.sigma * np.linalg.norm(inverses, axis=1) * grid.shape
     # Largest exponents (base 2) of the three factors of the general kernel, half a voxel from a node, taken together.
-    largest = 0.5 * math.log2(math.e) * (np.floor(radii + 0.5) * np.abs(metrics).sum(axis=2)).sum(axis=1)
+    slopes = 0.5 * math.log2(math.e) * np.abs(metrics).sum(axis=2)
+    largest = (np.floor(radii + 0.5) * slopes).sum(axis=1)
+    beyond = (kernels.LANES - 1) * slopes[:, 2]
     return kernels.Batch(
         positions=positions,
         channel=channel,
@@ -151,7 +155,7 @@ def make_batch(
         cutoffs=cutoffs,
         radii=radii,
         separable=~slanted.any(axis=1),
-        factored=largest < LARGEST_FACTOR,
+        factored=(largest < LARGEST_FACTOR) & (beyond < LARGEST_BEYOND),
     )
 
 

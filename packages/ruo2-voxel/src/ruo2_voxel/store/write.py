@@ -123,7 +123,7 @@ def render_block(table: Table, first: int, last: int, options: BuildOptions, n_t
         counts=table.counts[first:last],
         cells=table.cells[first:last],
         grid=grid,
-        where=lambda index: f"structure {first + index}",
+        where=None,  # they were checked as they were read
     )
     n = last - first
     padded = -(-n // options.chunk) * options.chunk
