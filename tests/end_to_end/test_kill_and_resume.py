@@ -1,97 +1,109 @@
-"""Builds that are killed without a word, and what is left of them."""
+"""A build that is killed leaves nothing that looks like a store, and goes on to the bytes of one that never was."""
 
-import signal
-import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import xarray
 
-from ruo2_voxel import StoreError, open_store
-from tests.end_to_end.commands import TRAJECTORY, run, voxel
+from ruo2_voxel import Grid, StoreError, build, open_store, verify_store
+from tests.end_to_end.command import MINI, run, start
+from tests.voxel.stores import arrays_of, assert_same_store
 
-# 3,018 structures in 48 shards: enough to be killed in the middle of.
-BUILD = ("build", "--db", TRAJECTORY, "--copies", "2", "--translate", "--rotate", "--shard", "64", "--workers", "2")
-KILLS = 5
+xarray = pytest.importorskip("xarray")
+
+pytestmark = pytest.mark.slow
+
+OPTIONS = ["--copies", 4, "--translate", "--shard", 64, "--grid", 16, "--sigma", 0.8, "--workers", 2]
+
+Moment = Callable[[Path], bool]
+
+
+def n_shards(building: Path) -> int:
+    """Shards that count as finished."""
+    return len(list((building / ".build").glob("shard-*.json")))
+
+
+def after_shards(n: int) -> Moment:
+    return lambda building: n_shards(building) >= n
+
+
+def in_the_last_step(building: Path) -> bool:
+    return (building / "density/zarr.json").exists()
+
+
+def late_in_the_last_step(building: Path) -> bool:
+    return (building / "energy_class/zarr.json").exists()
+
+
+def while_publishing(building: Path) -> bool:
+    return not (building / ".build/plan.json").exists() and (building / "density/zarr.json").exists()
+
+
+def kill(out: Path, moment: Moment, *arguments: object) -> bool:
+    """Build, and kill it at a moment; returns whether it was still at work then."""
+    building = out.with_name(out.name + ".building")
+    process = start("build", "--db", MINI, "--out", out, *OPTIONS, *arguments)
+    with process:
+        while process.poll() is None and not moment(building):
+            time.sleep(0.001)
+        process.kill()
+        _, err = process.communicate()
+    assert process.returncode in (0, -9), err
+    return process.returncode == -9
+
+
+def assert_no_store(out: Path) -> None:
+    building = out.with_name(out.name + ".building")
+    assert building.exists()
+    for location in (out, building):
+        with pytest.raises(StoreError, match="is not complete"):
+            open_store(location)
+        if not (building / "zarr.json").exists():  # the last file but for the rename: all others are in place by then
+            with pytest.raises(FileNotFoundError):
+                xarray.open_zarr(location, consolidated=False)
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    done = run(*BUILD, "--out", "bh.zarr", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "bh.zarr"
+    path = tmp_path_factory.mktemp("whole") / "bh.zarr"
+    options: dict[str, Any] = {"copies": 4, "translate": True, "shard": 64, "workers": 1}
+    build(MINI, path, Grid(shape=(16, 16, 16), sigma=0.8), **options)
+    return path
 
 
-def files_of(store: Path) -> dict[str, bytes]:
-    """Every file but the root metadata, which holds the time."""
-    paths = [path for path in store.rglob("*") if path.is_file() and path != store / "zarr.json"]
-    return {str(path.relative_to(store)): path.read_bytes() for path in paths}
+def test_a_build_killed_at_any_moment_goes_on_to_the_same_bytes(uninterrupted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bh.zarr"
+    building = tmp_path / "bh.zarr.building"
+    moments = [after_shards(1), after_shards(41), in_the_last_step]
+    finished = 0
+    for moment in moments:
+        assert kill(out, moment, *(["--resume"] if finished else []))
+        assert n_shards(building) >= finished
+        finished = n_shards(building)
+        assert_no_store(out)
+    assert finished == 95
+    for moment in (late_in_the_last_step, while_publishing):
+        if kill(out, moment, "--resume"):
+            assert_no_store(out)
+        else:  # done before it could be killed; then as if that had been just before the last rename
+            out.rename(building)
+    result = run("build", "--db", MINI, "--out", out, *OPTIONS, "--resume")
+    assert (result.code, result.err) == (0, "")
+    assert_same_store(out, uninterrupted)
+    assert [path.name for path in tmp_path.iterdir()] == ["bh.zarr"]
+    assert not [name for name in arrays_of(out) if "partial" in name or ".build" in name]
+    verify_store(open_store(out), 16)
 
 
-def kill_when(command: list[str], folder: Path, ready: "object") -> bool:
-    """Start a build and kill it once `ready(folder)`; False if it ended before."""
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            if ready(folder):  # type: ignore[operator]
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                return True
-            time.sleep(0.002)
-    return False
-
-
-def require_no_store(folder: Path) -> None:
-    for name in ("bh.zarr", "bh.zarr.building"):
-        with pytest.raises(StoreError):
-            open_store(folder / name)
-        with pytest.raises((FileNotFoundError, OSError, ValueError)):
-            xarray.open_zarr(folder / name, consolidated=False)
-
-
-def test_a_killed_build_looks_like_no_store_and_resumes_to_the_same_bytes(uninterrupted: Path, tmp_path: Path) -> None:
-    killed = 0
-    for attempt in range(KILLS):
-        wanted = 8 * (attempt + 1)
-
-        def far_enough(folder: Path, wanted: int = wanted) -> bool:
-            return len(list((folder / "bh.zarr.building" / ".build").glob("shard-*.json"))) >= wanted
-
-        if not kill_when(voxel(*BUILD, "--out", "bh.zarr", "--resume"), tmp_path, far_enough):
-            break
-        killed += 1
-        require_no_store(tmp_path)
-    assert killed >= 3
-    refused = run(*BUILD, "--out", "bh.zarr", folder=tmp_path)
-    assert refused.returncode == 1
-    assert "--resume" in refused.stderr
-    resumed = run(*BUILD, "--out", "bh.zarr", "--resume", "--json", folder=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    assert files_of(tmp_path / "bh.zarr") == files_of(uninterrupted)
-    assert not list((tmp_path / "bh.zarr").rglob("*.partial"))
-    assert not (tmp_path / "bh.zarr.building").exists()
-    assert run("verify", "bh.zarr", folder=tmp_path).returncode == 0
-
-
-def test_a_build_killed_in_its_last_step_is_no_store_either(uninterrupted: Path, tmp_path: Path) -> None:
-    def finishing(folder: Path) -> bool:
-        return (folder / "bh.zarr.building" / "positions" / "zarr.json").exists()
-
-    assert kill_when(voxel(*BUILD, "--out", "bh.zarr"), tmp_path, finishing)
-    require_no_store(tmp_path)
-    assert run(*BUILD, "--out", "bh.zarr", "--resume", folder=tmp_path).returncode == 0
-    assert files_of(tmp_path / "bh.zarr") == files_of(uninterrupted)
-
-
-def test_a_killed_overwrite_leaves_the_old_store_whole(tmp_path: Path) -> None:
-    small = ("build", "--db", f"{TRAJECTORY}@:100", "--out", "bh.zarr")
-    assert run(*small, folder=tmp_path).returncode == 0
-    before = files_of(tmp_path / "bh.zarr")
-
-    def begun(folder: Path) -> bool:
-        return bool(list((folder / "bh.zarr.building" / ".build").glob("shard-*.json")))
-
-    assert kill_when(voxel(*BUILD, "--out", "bh.zarr", "--overwrite"), tmp_path, begun)
-    assert files_of(tmp_path / "bh.zarr") == before
-    assert len(open_store(tmp_path / "bh.zarr")) == 100
+def test_a_killed_replacement_leaves_the_old_store(tmp_path: Path) -> None:
+    out = tmp_path / "bh.zarr"
+    build(f"{MINI}@:64", out, Grid(shape=(16, 16, 16), sigma=0.8))
+    before = arrays_of(out)
+    assert kill(out, after_shards(3), "--overwrite")
+    assert arrays_of(out) == before
+    assert verify_store(open_store(out))["structures"] == 64
+    result = run("build", "--db", MINI, "--out", out, *OPTIONS)
+    assert (result.code, result.out) == (1, "")
+    assert "must not exist yet" in result.err

@@ -1,51 +1,58 @@
-"""A store is plain Zarr to the world."""
+"""To xarray a store is a dataset with named dimensions and coordinates, whose densities are those of our reader."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray
-import zarr
 
-from ruo2_voxel import VoxelStore, build, open_store
-from tests.end_to_end.commands import TRAJECTORY
+from ruo2_voxel import open_store
+from tests.voxel.stores import N_FRAMES
 
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> VoxelStore:
-    path = tmp_path_factory.mktemp("xarray") / "bh.zarr"
-    build(f"{TRAJECTORY}@::40", path)
-    return open_store(path)
+xarray = pytest.importorskip("xarray")
 
 
-def test_xarray_names_dimensions_and_coordinates(store: VoxelStore) -> None:
-    data = xarray.open_zarr(store.location, consolidated=False)
-    assert data.density.dims == ("structure", "species", "x", "y", "z")
-    assert data.species.values.tolist() == ["Ru", "O"]
-    np.testing.assert_array_equal(data.z, np.arange(32) / 32)
-    assert {"energy", "energy_class", "split", "frame_id"} <= set(data.density.coords)
-    assert data.lattice.dims == ("structure", "xyz")
-    np.testing.assert_array_equal(data.energy, store.energy)
-    assert data.energy.attrs["units"] == "eV"
-    assert data.lattice.attrs["units"] == "angstrom"
-    low = data.density.sel(species="O").where(data.energy < np.median(store.energy), drop=True)
-    assert 0 < low.sizes["structure"] < len(store)
+def test_densities_have_named_dimensions_and_coordinates(store_path: Path) -> None:
+    dataset = xarray.open_zarr(store_path, consolidated=False)
+    store = open_store(store_path)
+    density = dataset["density"]
+    assert dict(density.sizes) == {"structure": N_FRAMES, "species": 2, "x": 8, "y": 10, "z": 12}
+    assert density["species"].values.tolist() == ["Ru", "O"]
+    for axis, side in zip("xyz", (8, 10, 12), strict=True):
+        np.testing.assert_array_equal(density[axis], np.arange(side) / side)
+    for name in ("energy", "lattice", "cell", "energy_class", "n_atoms", "frame_id", "split", "translation"):
+        assert name in dataset.coords
+    np.testing.assert_array_equal(density["energy"], store.energy)
+    assert density["energy"].attrs["units"] == "eV"
+    assert dataset["positions"].dims == ("atom", "xyz")
+    assert dataset.attrs["complete"] is True
 
 
-def test_xarray_decodes_densities(store: VoxelStore) -> None:
-    data = xarray.open_zarr(store.location, consolidated=False)
-    np.testing.assert_allclose(data.density[:5], store.densities(range(5)), atol=1e-7)
-    raw = xarray.open_zarr(store.location, consolidated=False, mask_and_scale=False)
-    assert raw.density.dtype == np.uint8
-    np.testing.assert_array_equal(raw.density[:5], store.read(range(5)))
+def test_decoded_densities_are_those_of_our_reader(store_path: Path) -> None:
+    density = xarray.open_zarr(store_path, consolidated=False)["density"]
+    found = density.values
+    assert not np.isnan(found).any()
+    np.testing.assert_allclose(found, open_store(store_path).densities(range(N_FRAMES)), rtol=1e-6)
+    oxygen = density.sel(species="O").isel(structure=17, z=3).values
+    np.testing.assert_allclose(oxygen, open_store(store_path).density(17)[1, :, :, 3], rtol=1e-6)
 
 
-def test_info_opens_as_a_group_of_its_own(store: VoxelStore) -> None:
-    info = xarray.open_zarr(store.location, group="info", consolidated=False)
-    assert info.facet.values.tolist() == store.info["facet"].tolist()
-    np.testing.assert_array_equal(info.mu_O, store.info["mu_O"])
+def test_stored_densities_are_there_as_they_are(store_path: Path) -> None:
+    density = xarray.open_zarr(store_path, consolidated=False, mask_and_scale=False)["density"]
+    assert density.dtype == np.uint8
+    np.testing.assert_array_equal(density.values, open_store(store_path).read(range(N_FRAMES)))
 
 
-def test_zarr_reads_every_array(store: VoxelStore) -> None:
-    group = zarr.open_group(store.location, mode="r")
-    np.testing.assert_array_equal(group["density"][3:9], store.read(range(3, 9)))
-    for _, array in group.arrays():
-        assert array[:].shape == array.shape
+def test_structures_are_chosen_by_their_coordinates(store_path: Path) -> None:
+    density = xarray.open_zarr(store_path, consolidated=False)["density"].compute()
+    store = open_store(store_path)
+    low = density.where(density["energy_class"] < 3, drop=True)
+    assert low.sizes["structure"] == np.count_nonzero(store.energy_class < 3)
+
+
+def test_info_and_frames_left_out_are_groups(store_path: Path) -> None:
+    info = xarray.open_zarr(store_path, group="info", consolidated=False)
+    store = open_store(store_path)
+    assert sorted(info) == ["accepted", "facet", "mu_O", "run"]
+    assert info["facet"].values.tolist() == store.info["facet"].tolist()
+    assert info["accepted"].dtype == bool
+    assert xarray.open_zarr(store_path, group="skipped", consolidated=False).sizes["skipped"] == 0

@@ -26,7 +26,7 @@ def scheduler() -> Iterator[str]:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(
-            processes=True, n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            processes=True, n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as cluster,
     ):
         yield cluster.scheduler_address
@@ -106,7 +106,7 @@ def test_a_scheduler_that_does_not_answer_is_named(
 
 
 def test_a_scheduler_without_workers_is_named(trajectory: str, tmp_path: Path) -> None:
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address
         with pytest.raises(StoreError, match=rf"{address}: the scheduler must have workers; found none\. Start some"):
             build(trajectory, tmp_path / "bh.zarr", GRID, scheduler=address)

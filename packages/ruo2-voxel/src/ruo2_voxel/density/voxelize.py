@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 
 from ruo2_voxel.density import kernels
 from ruo2_voxel.density.grid import Grid
+from ruo2_voxel.density.simd import LANES
 from ruo2_voxel.errors import OR_DROP, GridError, StructureError
 from ruo2_voxel.typing import Array, FloatArray, IntArray
 
@@ -145,7 +146,7 @@ def make_batch(
     # Largest exponents (base 2) of the three factors of the general kernel, half a voxel from a node, taken together.
     slopes = 0.5 * math.log2(math.e) * np.abs(metrics).sum(axis=2)
     largest = (np.floor(radii + 0.5) * slopes).sum(axis=1)
-    beyond = (kernels.LANES - 1) * slopes[:, 2]
+    beyond = (LANES - 1) * slopes[:, 2]
     return kernels.Batch(
         positions=positions,
         channel=channel,

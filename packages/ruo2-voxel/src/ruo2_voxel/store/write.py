@@ -129,17 +129,18 @@ def render_block(table: Table, first: int, last: int, options: BuildOptions, n_t
     padded = -(-n // options.chunk) * options.chunk
     if options.dtype == "uint8":
         densities: Array = np.empty((padded, grid.n_species, *grid.shape), dtype=np.uint8)
+        densities[n:] = 0
         clipped = np.zeros(n, dtype=np.int64)
         render(batch, grid, n_threads, densities[:n], clipped)
     else:
         exact = np.empty((padded, grid.n_species, *grid.shape), dtype=np.float32)
+        exact[n:] = 0.0
         render(batch, grid, n_threads, exact[:n])
         clipped = np.zeros(n, dtype=np.int64)
         if options.combine == "clip":
             clipped = np.count_nonzero(exact[:n] > CLIPPED_ABOVE, axis=(1, 2, 3, 4))
             np.minimum(exact[:n], 1.0, out=exact[:n])
         densities = exact.astype(options.dtype, copy=False)
-    densities[n:] = 0
     return densities, clipped
 
 
