@@ -150,10 +150,12 @@ def test_resuming_what_was_never_begun_builds_it(trajectory: str, uninterrupted:
     assert_same_store(tmp_path / "bh.zarr", uninterrupted)
 
 
-def test_a_finished_store_is_not_resumed(trajectory: str, tmp_path: Path) -> None:
-    build(trajectory, tmp_path / "bh.zarr", **OPTIONS)
-    with pytest.raises(StoreError, match=r"bh\.zarr: must not exist yet; found something there"):
-        build(trajectory, tmp_path / "bh.zarr", **OPTIONS, resume=True)
+def test_resuming_a_finished_store_finds_the_work_done(trajectory: str, tmp_path: Path) -> None:
+    first = build(trajectory, tmp_path / "bh.zarr", GRID)
+    again = build(trajectory, tmp_path / "bh.zarr", GRID, resume=True)
+    assert again["resumed_structures"] == first["structures"]
+    with pytest.raises(StoreError, match="to resume, files and options must be those of"):
+        build(trajectory, tmp_path / "bh.zarr", GRID, resume=True, dtype="float16")
 
 
 def test_an_unfinished_build_is_neither_lost_nor_mixed_by_accident(
