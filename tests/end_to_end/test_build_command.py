@@ -1,236 +1,384 @@
-"""`ruo2-voxel` on real structures and on bad input: what it writes, prints and returns."""
+"""The command as users run it: what it prints and where, how it ends, what it leaves behind."""
 
+import fcntl
 import json
+import os
+import pty
 import resource
-import signal
+import shlex
+import shutil
+import struct
 import subprocess
+import termios
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.io import read, write
+from ase.io.trajectory import TrajectoryWriter
 
-from ruo2_voxel import open_store, voxelize
-from tests.end_to_end.commands import TRAJECTORY, run, voxel
+from ruo2_voxel import Grid, build, open_store
+from tests.end_to_end.command import MINI, PROGRAM, Result, run, start
+from tests.voxel.stores import arrays_of, assert_same_store, flip_bit, structure, write_frames
 
-
-def structure() -> Atoms:
-    return Atoms("RuO2", positions=[[0, 0, 0], [1.9, 0, 0], [0, 1.9, 0]], cell=[5, 5, 8], pbc=True)
-
-
-def test_the_shipped_trajectory_becomes_a_store_of_its_atoms(tmp_path: Path) -> None:
-    built = run("build", "--db", TRAJECTORY, "--out", "bh.zarr", "--json", folder=tmp_path)
-    assert built.returncode == 0, built.stderr
-    assert built.stderr == ""  # no terminal, no progress bar
-    summary = json.loads(built.stdout)
-    assert (summary["structures"], summary["atoms"], summary["skipped_frames"]) == (1509, 63661, 0)
-    assert sum(summary["classes"]["counts"]) == 1509
-    store = open_store(tmp_path / "bh.zarr")
-    for index in (0, 700, 1508):
-        atoms = read(TRAJECTORY, index)
-        exact = np.clip(voxelize(atoms, store.grid), 0.0, 1.0)
-        assert np.abs(store.density(index) - exact).max() <= 0.5 / 255 + 1e-4
-        assert store.energy[index] == atoms.get_potential_energy()
-        assert store.atoms(index).info == atoms.info
+SMALL = ["--grid", 16, "--sigma", 0.8]  # of the shipped structures
+TINY = ["--grid", 8, "--sigma", 0.6]  # of those made here
 
 
-def test_info_and_verify_speak_to_people_and_to_programs(tmp_path: Path) -> None:
-    assert run("build", "--db", f"{TRAJECTORY}@::50", "--out", "bh.zarr", folder=tmp_path).returncode == 0
-    for command in ("info", "verify"):
-        text = run(command, "bh.zarr", folder=tmp_path)
-        assert text.returncode == 0
-        assert text.stdout.startswith("bh.zarr: ")
-        as_json = run(command, "bh.zarr", "--json", folder=tmp_path)
-        assert json.loads(as_json.stdout)["structures"] == 31
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A store of every tenth shipped frame, and what the command that built it gave back."""
+    out = tmp_path_factory.mktemp("mini") / "bh.zarr"
+    options = ["--split-by", "phase,facet,start,mu_O,run", "--chunk", 8, "--shard", 64]
+    return out, run("build", "--db", f"{MINI}@::10", "--out", out, *SMALL, *options, "--json")
 
 
-def test_a_picture_is_drawn(tmp_path: Path) -> None:
-    assert run("build", "--db", f"{TRAJECTORY}@:5", "--out", "bh.zarr", folder=tmp_path).returncode == 0
-    shown = run("show", "bh.zarr", "--out", "bh.png", "--planes", "0,4,16", folder=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert (tmp_path / "bh.png").read_bytes().startswith(b"\x89PNG")
+def object_on(text: str) -> dict[str, Any]:
+    """The one JSON object that is all of the output."""
+    assert text.count("\n") == 1
+    found = json.loads(text)
+    assert isinstance(found, dict)
+    return found
 
 
-def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    planned = run("build", "--db", TRAJECTORY, "--out", "bh.zarr", "--dry-run", "--json", folder=tmp_path)
-    assert planned.returncode == 0
-    plan = json.loads(planned.stdout)
-    assert (plan["structures"], plan["shards"], plan["density_bytes"]) == (1509, 2, 1509 * 65536)
-    assert list(tmp_path.iterdir()) == []
+def assert_refused(result: Result, *parts: str, code: int = 1) -> None:
+    """One line on stderr that says why, and nothing else."""
+    assert (result.code, result.out) == (code, "")
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("error: ")
+    for part in parts:
+        assert part in result.err
 
 
-def test_progress_has_a_rate_and_goes_to_stderr(tmp_path: Path) -> None:
-    built = run("build", "--db", f"{TRAJECTORY}@:200", "--out", "bh.zarr", "--progress", folder=tmp_path)
-    assert "200/200" in built.stderr
-    assert "structures/s" in built.stderr
-    assert "structures/s" not in built.stdout
+def test_the_shipped_trajectory_becomes_a_store(mini: tuple[Path, Result]) -> None:
+    path, result = mini
+    assert (result.code, result.err) == (0, "")
+    summary = object_on(result.out)
+    store = open_store(path)
+    assert summary["location"] == str(path)
+    assert summary["structures"] == summary["frames"] == len(store) == 151
+    assert summary["classes"]["counts"] == np.bincount(store.energy_class, minlength=10).tolist()
+    assert summary["split"]["counts"] == np.bincount(store.split).tolist()
+    assert 0 < summary["split"]["counts"][1] < 0.1 * 151
+    assert store.frame_id.tolist() == list(range(0, 1509, 10))
+    assert store.atoms(3).get_potential_energy() == store.energy[3] < -200.0
 
 
-def test_the_output_of_a_shell_pattern_is_taken_as_it_comes(tmp_path: Path) -> None:
-    write(tmp_path / "a.traj", [structure()] * 2)
-    write(tmp_path / "b.traj", [structure()] * 3)
-    built = run("build", "--db", "a.traj", "b.traj", "--out", "ab.zarr", "--json", folder=tmp_path)
-    assert json.loads(built.stdout)["structures"] == 5
+def test_info_tells_what_a_store_holds(mini: tuple[Path, Result]) -> None:
+    path, result = mini
+    as_json = run("info", path, "--json")
+    assert (as_json.code, as_json.err) == (0, "")
+    summary = object_on(as_json.out)
+    assert summary["structures"] == 151
+    assert summary["classes"] == object_on(result.out)["classes"]
+    assert summary["options"]["shape"] == [16, 16, 16]
+    text = run("info", path)
+    assert (text.code, text.err) == (0, "")
+    for part in (f"{path}: 151 structures", "Ru,O on 16 x 16 x 16 voxels", "eV/atom", "mu_O", "ruo2-bh-mini.traj"):
+        assert part in text.out
 
 
-def _spoil(change: Callable[[Atoms], object]) -> Callable[[Path], None]:
-    def make(path: Path) -> None:
-        structures = [structure() for _ in range(3)]
-        change(structures[1])
-        write(path, structures)
-
-    return make
-
-
-def _truncate(path: Path) -> None:
-    path.write_bytes(TRAJECTORY.read_bytes()[:1_000_000])
-
-
-BAD = {
-    "a position that is no number": (
-        _spoil(lambda a: a.positions.__setitem__((1, 2), np.nan)),
-        [],
-        "frame 1 of bad.traj",
-    ),
-    "an infinite position": (_spoil(lambda a: a.positions.__setitem__((0, 0), np.inf)), [], "frame 1 of bad.traj"),
-    "no cell": (_spoil(lambda a: a.set_cell(None)), [], "frame 1 of bad.traj: the cell must have a volume"),
-    "a flat cell": (_spoil(lambda a: a.set_cell([5, 5, 0])), [], "frame 1 of bad.traj: the cell must have a volume"),
-    "a species without a channel": (_spoil(lambda a: a.set_atomic_numbers([44, 8, 1])), [], "--species Ru,O,H"),
-    "no energy for the label": (
-        _spoil(lambda a: None),
-        ["--label", "energy"],
-        "frame 0 of bad.traj: must have an energy",
-    ),
-    "a truncated file": (_truncate, [], "bad.traj"),
-    "an empty file": (lambda path: path.write_bytes(b""), [], "bad.traj: must hold at least"),
-    "no trajectory": (lambda path: path.write_text("hello"), [], "bad.traj"),
-    "no file": (lambda path: None, [], "bad.traj"),
-}
+def test_verify_finds_a_sound_store_sound_and_a_damaged_one_not(mini: tuple[Path, Result], tmp_path: Path) -> None:
+    path, _ = mini
+    report = run("verify", path, "--all", "--json")
+    assert (report.code, report.err) == (0, "")
+    assert object_on(report.out)["voxelized_anew"] == 151
+    assert object_on(report.out)["largest_difference"] == 0.0
+    text = run("verify", path, "--samples", 3)
+    assert (text.code, text.err) == (0, "")
+    assert text.out.startswith(f"{path}: sound.")
+    damaged = tmp_path / "bh.zarr"
+    build(f"{MINI}@:16", damaged, Grid(shape=(16, 16, 16), sigma=0.8))
+    flip_bit(damaged / "density/c/0/0/0/0/0", 1000)
+    for options in ([], ["--json"]):
+        assert_refused(run("verify", damaged, *options), "chunk 0 of the shard must have the checksum")
 
 
-@pytest.mark.parametrize(("make", "options", "message"), BAD.values(), ids=BAD)
-def test_bad_input_is_refused_in_one_line(
-    make: Callable[[Path], None], options: list[str], message: str, tmp_path: Path
-) -> None:
-    make(tmp_path / "bad.traj")
-    refused = run("build", "--db", "bad.traj", "--out", "bad.zarr", *options, folder=tmp_path)
-    assert refused.returncode == 1
-    assert refused.stdout == ""
-    assert refused.stderr.startswith("error: ")
-    assert refused.stderr.count("\n") == 1
-    assert message in refused.stderr
-    assert not (tmp_path / "bad.zarr").exists()
-    assert not (tmp_path / "bad.zarr.building").exists()
-
-
-@pytest.mark.parametrize("change", [lambda a: a.set_cell(None), lambda a: a.set_atomic_numbers([44, 8, 1])])
-def test_bad_frames_can_be_left_out_and_are_named(change: Callable[[Atoms], object], tmp_path: Path) -> None:
-    _spoil(change)(tmp_path / "bad.traj")
-    built = run("build", "--db", "bad.traj", "--out", "bad.zarr", "--on-error", "skip", "--json", folder=tmp_path)
-    assert built.returncode == 0
-    assert json.loads(built.stdout)["skipped_frames"] == 1
-    store = open_store(tmp_path / "bad.zarr")
-    assert store.frame_id.tolist() == [0, 2]
-    assert [skip["frame_id"] for skip in store.skipped()] == [1]
-
-
-USAGE = {
-    "an unknown option": ["--frobnicate"],
-    "two widths": ["--sigma", "0.5", "--alpha", "2.5"],
-    "a grid of two sides": ["--grid", "32,32"],
-    "resume and overwrite": ["--resume", "--overwrite"],
-    "a share without keys": ["--held-out", "0.3"],
-    "copies all alike": ["--copies", "3"],
-}
-
-
-@pytest.mark.parametrize("options", USAGE.values(), ids=USAGE)
-def test_misuse_is_a_usage_error(options: list[str], tmp_path: Path) -> None:
-    refused = run("build", "--db", TRAJECTORY, "--out", "bh.zarr", *options, folder=tmp_path)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("Usage: ")
-    assert list(tmp_path.iterdir()) == []
-
-
-REFUSED = {
-    "a shard of broken chunks": ["--shard", "10", "--chunk", "16"],
-    "a channel twice": ["--species", "Ru,Ru"],
-    "no such element": ["--species", "Ru,Qq"],
-    "a width of nothing": ["--sigma", "0"],
-    "an error that float32 cannot keep": ["--tol", "1e-9"],
-    "a turn that the grid cannot follow": ["--grid", "32,16,32", "--rotate"],
-    "more than a byte holds": ["--combine", "none"],
-    "a selection without a database": ["--select", "a=1"],
-}
-
-
-@pytest.mark.parametrize("options", REFUSED.values(), ids=REFUSED)
-def test_options_that_cannot_be_are_refused(options: list[str], tmp_path: Path) -> None:
-    refused = run("build", "--db", TRAJECTORY, "--out", "bh.zarr", *options, folder=tmp_path)
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("error: ")
-    assert refused.stderr.count("\n") == 1
-
-
-def test_what_stands_at_the_target_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "bh.zarr").mkdir()
-    (tmp_path / "bh.zarr" / "precious").write_text("data")
-    refused = run("build", "--db", f"{TRAJECTORY}@:5", "--out", "bh.zarr", folder=tmp_path)
-    assert refused.returncode == 1
-    assert "must not exist yet" in refused.stderr
-    replaced = run("build", "--db", f"{TRAJECTORY}@:5", "--out", "bh.zarr", "--overwrite", folder=tmp_path)
-    assert replaced.returncode == 1  # no store: not ours to remove
-    assert (tmp_path / "bh.zarr" / "precious").read_text() == "data"
-
-
-def test_a_target_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    refused = run("build", "--db", f"{TRAJECTORY}@:5", "--out", "file/bh.zarr", folder=tmp_path)
-    assert refused.returncode == 1
-    assert "must be writable" in refused.stderr
-
-
-def test_a_full_target_keeps_what_it_has_and_resumes(tmp_path: Path) -> None:
-    build = ("build", "--db", TRAJECTORY, "--out", "bh.zarr", "--shard", "512", "--workers", "1")
-
-    def only_small_files() -> None:
-        """The last shard, of 485 structures, fits where the others, and 512, do not."""
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (512 * 65536 - 1, resource.RLIM_INFINITY))
-
-    refused = subprocess.run(
-        voxel(*build), cwd=tmp_path, preexec_fn=only_small_files, capture_output=True, text=True, check=False
+def test_the_options_of_the_command_are_those_of_the_function(trajectory: str, tmp_path: Path) -> None:
+    options = "--species O,Ru --grid 8,8,10 --alpha 1.5 --tol 1e-3 --copies 2 --translate --rotate --seed 4 "
+    options += "--dtype float16 --combine none --chunk 2 --shard 6 --compress --label energy --classes 4 "
+    options += "--split-by run,facet --held-out 0.4 --on-error skip --catch-all --workers 2"
+    result = run("build", "--db", f"{trajectory}@:20", "--out", tmp_path / "command.zarr", *shlex.split(options))
+    assert (result.code, result.err) == (0, "")
+    build(
+        f"{trajectory}@:20",
+        tmp_path / "function.zarr",
+        Grid.from_alpha(1.5, ("O", "Ru", "*"), (8, 8, 10), 1e-3),
+        copies=2,
+        translate=True,
+        rotate=True,
+        seed=4,
+        dtype="float16",
+        combine="none",
+        chunk=2,
+        shard=6,
+        compress=True,
+        label="energy",
+        n_classes=4,
+        split_by=("run", "facet"),
+        held_out=0.4,
+        on_error="skip",
     )
-    assert refused.returncode == 1
-    assert "must be writable and have room" in refused.stderr
-    assert refused.stderr.count("\n") == 1
-    assert not (tmp_path / "bh.zarr").exists()
-    assert not list((tmp_path / "bh.zarr.building").rglob("*.partial"))
-    resumed = run(*build, "--resume", folder=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    assert run("verify", "bh.zarr", folder=tmp_path).returncode == 0
+    assert_same_store(tmp_path / "command.zarr", tmp_path / "function.zarr")
 
 
-def test_a_build_that_is_run_again_finds_its_work_done(tmp_path: Path) -> None:
-    build = ("build", "--db", f"{TRAJECTORY}@:20", "--out", "bh.zarr", "--resume", "--json")
-    first = json.loads(run(*build, folder=tmp_path).stdout)
-    again = run(*build, folder=tmp_path)
-    assert again.returncode == 0
-    assert json.loads(again.stdout)["resumed_structures"] == first["structures"] == 20
-    other = run("build", "--db", f"{TRAJECTORY}@:21", "--out", "bh.zarr", "--resume", folder=tmp_path)
-    assert other.returncode == 1
+def test_what_was_done_is_told_in_words(tmp_path: Path) -> None:
+    structures = [structure(index) for index in range(20)]
+    structures[7].cell = None
+    source = write_frames(tmp_path / "bh.traj", structures)
+    result = run("build", "--db", source, "--out", tmp_path / "bh.zarr", *TINY, "--on-error", "skip")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"{tmp_path}/bh.zarr: 19 structures, ")
+    assert "left out  1 frames" in result.out
+    assert "frame 7 of " in result.out
+    assert "clipped" in result.out
 
 
-def test_the_manifest_of_the_shipped_data_holds() -> None:
-    folder = TRAJECTORY.parents[1]
-    checked = run("manifest", "verify", "data_manifests/ruo2-bh-mini.toml", "--json", folder=folder)
-    assert checked.returncode == 0
-    assert json.loads(checked.stdout)["ok"] is True
+def test_a_dry_run_plans_and_writes_nothing(tmp_path: Path) -> None:
+    options = ["--db", f"{MINI}@:100", "--out", tmp_path / "bh.zarr", "--copies", 2, "--translate", "--dry-run"]
+    text = run("build", *options)
+    assert (text.code, text.err) == (0, "")
+    assert text.out.startswith(f"{tmp_path}/bh.zarr: 200 structures in 1 shards")
+    assert "100 of 1509 frames (traj)" in text.out
+    assert "nothing was written" in text.out
+    as_json = run("build", *options, "--json")
+    assert (as_json.code, as_json.err) == (0, "")
+    plan = object_on(as_json.out)
+    assert (plan["structures"], plan["density_bytes"]) == (200, 200 * 2 * 32**3)
+    assert plan["options"]["translate"] is True
+    assert list(tmp_path.iterdir()) == []
+    assert_refused(run("build", "--db", "none.traj", "--out", "x", "--dry-run"), "none.traj: must be a file")
 
 
-def test_help_comes_without_waiting_for_a_compiler(tmp_path: Path) -> None:
-    code = "import sys, ruo2_voxel.cli; sys.exit(bool({'numba', 'zarr', 'matplotlib', 'torch'} & set(sys.modules)))"
-    command = [*voxel()[:1], "-c", code]
-    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+def test_aliased_grids_are_warned_of_on_stderr(tmp_path: Path) -> None:
+    source = write_frames(tmp_path / "bh.traj", [structure(0)])
+    result = run("build", "--db", source, "--out", tmp_path / "bh.zarr", "--grid", 8, "--json")
+    assert result.code == 0
+    assert result.err.startswith("warning: frame 0 of ")
+    assert result.err.count("\n") == 1
+    object_on(result.out)
+
+
+def spoiled(spoil: Callable[[Atoms], object]) -> Callable[[Path], list[object]]:
+    """A trajectory with a bad frame among good ones."""
+
+    def write(folder: Path) -> list[object]:
+        structures = [structure(index) for index in range(4)]
+        spoil(structures[2])
+        return ["--db", write_frames(folder / "bh.traj", structures)]
+
+    return write
+
+
+def set_nan(atoms: Atoms) -> None:
+    atoms.positions[0, 0] = np.nan
+
+
+def set_no_volume(atoms: Atoms) -> None:
+    atoms.cell[2] = atoms.cell[1]
+
+
+def cut(folder: Path) -> list[object]:
+    source = Path(write_frames(folder / "bh.traj", [structure(index) for index in range(10)]))
+    source.write_bytes(source.read_bytes()[:2000])
+    return ["--db", source]
+
+
+def empty(folder: Path) -> list[object]:
+    with TrajectoryWriter(folder / "bh.traj"):
+        pass
+    return ["--db", folder / "bh.traj"]
+
+
+def no_bytes(folder: Path) -> list[object]:
+    (folder / "bh.traj").touch()
+    return ["--db", folder / "bh.traj"]
+
+
+def good(*options: object) -> Callable[[Path], list[object]]:
+    return lambda folder: ["--db", write_frames(folder / "bh.traj", [structure(i) for i in range(4)]), *options]
+
+
+def existing(folder: Path) -> list[object]:
+    (folder / "bh.zarr").mkdir()
+    return good()(folder)
+
+
+def below_a_file(folder: Path) -> list[object]:
+    (folder / "file").touch()
+    return [*good()(folder), "--out", folder / "file" / "bh.zarr"]
+
+
+BAD: dict[str, tuple[Callable[[Path], list[object]], tuple[str, ...]]] = {
+    "NaN position": (
+        spoiled(set_nan),
+        ("frame 2 of ", "bh.traj: positions must be finite; found atom 0", "--on-error"),
+    ),
+    "no cell": (spoiled(lambda atoms: atoms.set_cell(None)), ("frame 2 of ", "bh.traj: the cell must have a volume")),
+    "zero volume": (spoiled(set_no_volume), ("frame 2 of ", "bh.traj: the cell must have a volume")),
+    "unknown species": (
+        spoiled(lambda atoms: atoms.numbers.__setitem__(0, 22)),
+        ("frame 2 of ", "bh.traj: species must be among Ru,O; found Ti. Add it with --species Ru,O,Ti"),
+    ),
+    "no energy": (
+        lambda folder: [*spoiled(lambda atoms: setattr(atoms, "calc", None))(folder), "--label", "energy"],
+        ("frame 2 of ", "bh.traj: must have an energy for --label energy"),
+    ),
+    "no key": (good("--split-by", "walker"), ("frame 0 of ", "info must have the key 'walker' for --split-by")),
+    "one group": (good("--split-by", "facet"), ("at least two groups of structures; found 1",)),
+    "truncated": (cut, ("bh.traj: ", "truncated")),
+    "empty": (empty, ("bh.traj: must hold at least a structure; found 0 structures",)),
+    "no bytes": (no_bytes, ("bh.traj: must hold at least a structure",)),
+    "no file": (
+        lambda folder: ["--db", folder / "none.traj"],
+        ("none.traj: must be a file of structures; found no such",),
+    ),
+    "no match": (lambda folder: ["--db", folder / "*.traj"], ("must match at least one file; found none",)),
+    "nothing selected": (good("--db", f"{MINI}@9000"), ("must lie within the file",)),
+    "no database": (good("--select", "run=1"), ("needs an ASE database",)),
+    "existing target": (existing, ("bh.zarr: must not exist yet", "--overwrite")),
+    "not a target": (below_a_file, ("must be writable; found Not a directory",)),
+    "no target": (good("--out", "."), ("must name the store to write",)),
+    "shard below chunk": (good("--shard", 10, "--chunk", 16), ("shard must be a multiple of chunk (16); found 10",)),
+    "uneven rotation": (good("--rotate", "--grid", "8,9,8"), ("rotate needs as many voxels along x as along y",)),
+    "no element": (good("--species", "Ru,Xx"), ("species must be element symbols", "'Xx'")),
+    "no species": (good("--species", ","), ("species must name at least one element",)),
+    "sigma of zero": (good("--sigma", 0), ("sigma must be a positive number",)),
+    "tol too small": (good("--tol", 1e-9), ("tol must lie between",)),
+    "clipping of uint8": (good("--combine", "none"), ("combine must be clip with dtype uint8",)),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_clear_line(case: str, tmp_path: Path) -> None:
+    make, parts = BAD[case]
+    options = TINY if case not in ("sigma of zero", "uneven rotation") else ["--grid", 8]
+    arguments = ["--out", tmp_path / "bh.zarr", *options, *make(tmp_path)]
+    for as_json in ([], ["--json"]):
+        assert_refused(run("build", *arguments, *as_json), *parts)
+        shutil.rmtree(tmp_path / "bh.zarr.building", ignore_errors=True)
+    if case != "existing target":
+        assert not (tmp_path / "bh.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["build", "--out", "x"], "--db"),
+        (["build", "--db", "x"], "--out"),
+        (["build", "--db", "x", "--out", "y", "--grid", "3,4"], "--grid"),
+        (["build", "--db", "x", "--out", "y", "--grid", "0"], "--grid"),
+        (["build", "--db", "x", "--out", "y", "--workers", "0"], "--workers"),
+        (["build", "--db", "x", "--out", "y", "--dtype", "int8"], "--dtype"),
+        (["build", "--db", "x", "--out", "y", "--sigma", "1", "--alpha", "1"], "--sigma and --alpha"),
+        (["build", "--db", "x", "--out", "y", "--resume", "--overwrite"], "--resume"),
+        (["build", "--db", "x", "--out", "y", "--held-out", "0.2"], "--split-by"),
+        (["build", "--db", "x", "--out", "y", "--held-out", "1", "--split-by", "run"], "--held-out"),
+        (["build", "--db", "x", "--out", "y", "--copies", "2"], "--translate"),
+        (["build", "--db", "x", "--out", "y", "--nonsense"], "--nonsense"),
+        (["verify", "x", "--samples", "-1"], "--samples"),
+        (["nonsense"], "nonsense"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_ends_with_2(arguments: list[str], part: str) -> None:
+    result = run(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert part in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_what_is_no_store_gets_one_clear_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "bh.zarr.building").mkdir()
+    assert_refused(run(command, tmp_path / "bh.zarr"), "bh.zarr: the build of this store is not complete", "--resume")
+    assert_refused(run(command, tmp_path / "none.zarr"), "none.zarr: must be a voxel store; found nothing there")
+    assert_refused(run(command, MINI), "ruo2-bh-mini.traj: must be a voxel store")
+
+
+def test_a_stopped_build_is_resumed_by_the_command(tmp_path: Path) -> None:
+    structures = [structure(index) for index in range(30)]
+    structures[20].cell = None
+    source = write_frames(tmp_path / "bh.traj", structures)
+    options = ["--db", source, "--out", tmp_path / "bh.zarr", *TINY, "--chunk", 2, "--shard", 8]
+    assert_refused(run("build", *options), "frame 20 of ")
+    assert_refused(run("build", *options), "unfinished build (16 of 30 structures)", "--resume", "--overwrite")
+    assert_refused(
+        run("build", *options, "--resume", "--seed", 1, "--translate"), "must be those of", "translate False"
+    )
+    result = run("build", *options, "--resume", "--on-error", "skip", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert object_on(result.out)["resumed_structures"] == 16
+    again = run("build", *options, "--overwrite", "--on-error", "skip")
+    assert (again.code, again.err) == (0, "")
+
+
+def test_the_program_keeps_stdout_for_its_result(tmp_path: Path) -> None:
+    arguments = ["build", "--db", f"{MINI}@:40", "--out", tmp_path / "bh.zarr", *SMALL, "--json"]
+    process = start(*arguments, stdout=subprocess.PIPE)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert object_on(out)["structures"] == 40
+    process = start(*arguments, stdout=subprocess.PIPE)
+    out, err = process.communicate()
+    assert_refused(Result(process.returncode, out, err), "must not exist yet")
+
+
+def test_progress_goes_to_stderr_where_asked_for(mini: tuple[Path, Result], tmp_path: Path) -> None:
+    arguments = ["build", "--db", f"{MINI}@:40", "--out", tmp_path / "bh.zarr", *SMALL, "--json", "--progress"]
+    result = run(*arguments)
+    assert "40/40" in result.err
+    assert "structures/s" in result.err
+    object_on(result.out)
+    checked = run("verify", mini[0], "--progress", "--json")
+    assert "19/19" in checked.err
+    assert "chunks/s" in checked.err
+    object_on(checked.out)
+
+
+@pytest.mark.parametrize("option", [[], ["--no-progress"]])
+def test_progress_is_shown_on_a_terminal_unless_unwanted(option: list[str], tmp_path: Path) -> None:
+    terminal, stderr = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
+    process = start("build", "--db", f"{MINI}@:40", "--out", tmp_path / "bh.zarr", *SMALL, *option, stderr=stderr)
+    os.close(stderr)
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(terminal)
+    assert process.wait() == 0
+    assert (b"40/40" in shown and b"structures/s" in shown) if not option else shown == b""
+
+
+def test_a_full_target_loses_nothing_already_written(tmp_path: Path) -> None:
+    options = [*SMALL, "--chunk", 8, "--shard", 32, "--compress", "--workers", 1]
+    grid = Grid(shape=(16, 16, 16), sigma=0.8)
+    build(f"{MINI}@:400", tmp_path / "whole.zarr", grid, chunk=8, shard=32, compress=True)
+    sizes = [(tmp_path / f"whole.zarr/density/c/{number}/0/0/0/0").stat().st_size for number in range(13)]
+    first = next(number for number in range(3, 13) if sizes[number] > max(sizes[:number]))
+    limit = max(sizes[:first])
+
+    def limit_file_size() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # Python ignores the signal, and sees an error
+
+    arguments = ["build", "--db", f"{MINI}@:400", "--out", tmp_path / "bh.zarr", *options]
+    full = subprocess.run(
+        [*PROGRAM, *map(str, arguments)], preexec_fn=limit_file_size, capture_output=True, text=True, check=False
+    )
+    assert_refused(
+        Result(full.returncode, full.stdout, full.stderr),
+        "bh.zarr: must be writable and have room; found File too large",
+        "go on with --resume",
+    )
+    kept = sorted((tmp_path / "bh.zarr.building/.build").glob("shard-*.json"))
+    assert len(kept) >= first
+    result = run(*arguments, "--resume", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert object_on(result.out)["resumed_structures"] == 32 * len(kept)
+    assert_same_store(tmp_path / "bh.zarr", tmp_path / "whole.zarr")
+    assert not [name for name in arrays_of(tmp_path / "bh.zarr") if "partial" in name]

@@ -100,9 +100,31 @@ def test_sizes_and_compression_do_not_change_a_voxel(
     verify_store(open_store(tmp_path / "bh.zarr"))
 
 
-def test_the_summary_counts_the_bytes_of_the_densities(trajectory: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("chunk", "shard"), [(20, 200), (50, 150), (100, 100), (1, 200), (64, 128)])
+@pytest.mark.parametrize("dtype", ["uint8", "float16"])
+def test_a_shard_may_hold_more_than_is_rendered_at_once(
+    chunk: int, shard: int, dtype: str, trajectory: str, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"copies": 4, "translate": True, "dtype": dtype}
+    large = build(trajectory, tmp_path / "large.zarr", GRID, chunk=chunk, shard=shard, **options)
+    small = build(trajectory, tmp_path / "small.zarr", GRID, chunk=10, shard=50, **options)
+    assert large["clipped_voxels"] == small["clipped_voxels"] > 0
+    np.testing.assert_array_equal(stored(tmp_path / "large.zarr"), stored(tmp_path / "small.zarr"), strict=True)
+    verify_store(open_store(tmp_path / "large.zarr"), 0)
+
+
+def test_densities_take_no_more_bytes_than_they_must(trajectory: str, tmp_path: Path) -> None:
     summary = build(trajectory, tmp_path / "bh.zarr", GRID, chunk=4, shard=16)
-    assert summary["density_bytes"] == N_FRAMES * 2 * 8 * 10 * 12
+    voxels = 2 * 8 * 10 * 12
+    assert summary["density_bytes"] == N_FRAMES * voxels
+    files = [path for path in (tmp_path / "bh.zarr/density/c").rglob("*") if path.is_file()]
+    n_chunks, n_shards, checksum, entry = 13, 4, 4, 16
+    expected = n_chunks * (4 * voxels + checksum) + n_shards * (4 * entry + checksum)
+    assert sum(path.stat().st_size for path in files) == expected
+
+
+def test_the_summary_counts_structures_and_atoms(trajectory: str, tmp_path: Path) -> None:
+    summary = build(trajectory, tmp_path / "bh.zarr", GRID)
     assert (summary["structures"], summary["atoms"]) == (N_FRAMES, sum(3 + index % 4 for index in range(N_FRAMES)))
     assert (summary["resumed_structures"], summary["skipped_frames"], summary["skipped"]) == (0, 0, [])
 

@@ -15,7 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ruo2_voxel import Grid, StoreError, StructureError, build, open_store, verify_store
 from ruo2_voxel.store.target import LocalTarget
 from ruo2_voxel.store.write import shard_key
-from tests.voxel.stores import GRID, N_FRAMES, assert_same_store, structure, write_frames
+from tests.voxel.stores import GRID, N_FRAMES, arrays_of, assert_same_store, structure, write_frames
 from tests.voxel.structure_files import store as write_database
 
 OPTIONS: dict[str, Any] = {"grid": GRID, "copies": 2, "translate": True, "chunk": 4, "shard": 12}
@@ -150,12 +150,33 @@ def test_resuming_what_was_never_begun_builds_it(trajectory: str, uninterrupted:
     assert_same_store(tmp_path / "bh.zarr", uninterrupted)
 
 
-def test_resuming_a_finished_store_finds_the_work_done(trajectory: str, tmp_path: Path) -> None:
-    first = build(trajectory, tmp_path / "bh.zarr", GRID)
-    again = build(trajectory, tmp_path / "bh.zarr", GRID, resume=True)
-    assert again["resumed_structures"] == first["structures"]
-    with pytest.raises(StoreError, match="to resume, files and options must be those of"):
-        build(trajectory, tmp_path / "bh.zarr", GRID, resume=True, dtype="float16")
+def test_a_build_that_is_run_again_finds_its_work_done(trajectory: str, tmp_path: Path) -> None:
+    out = tmp_path / "bh.zarr"
+    first = build(trajectory, out, **OPTIONS, split_by=("run",))
+    before = arrays_of(out) | {"zarr.json": (out / "zarr.json").read_bytes()}
+    again = build(trajectory, out, **OPTIONS, split_by=("run",), on_error="skip", resume=True)
+    assert again["resumed_structures"] == again["structures"] == 2 * N_FRAMES
+    for name in first.keys() - {"seconds", "structures_per_second", "resumed_structures"}:
+        assert again[name] == first[name]
+    assert arrays_of(out) | {"zarr.json": (out / "zarr.json").read_bytes()} == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"seed": 1}, "seed 0, not 1"),
+        ({"label": "energy"}, "label 'auto', not 'energy'"),
+        ({"n_classes": 3}, "n_classes 10, not 3"),
+        ({"split_by": ("run",)}, r"split_by \[\], not \['run'\]"),
+    ],
+)
+def test_a_finished_store_does_not_pass_for_another(
+    changed: dict[str, Any], found: str, trajectory: str, uninterrupted: Path
+) -> None:
+    with pytest.raises(StoreError, match=f"to resume, files and options must be those of the earlier .* has {found}"):
+        build(trajectory, uninterrupted, **OPTIONS | changed, resume=True)
+    with pytest.raises(StoreError, match="it has other files or frames"):
+        build(f"{trajectory}@:9", uninterrupted, **OPTIONS, resume=True)
 
 
 def test_an_unfinished_build_is_neither_lost_nor_mixed_by_accident(

@@ -1,7 +1,6 @@
 """From atoms to densities: the input is checked here once, then the kernels run, in threads over structures."""
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,12 +15,13 @@ from ruo2_voxel.errors import OR_DROP, GridError, StructureError
 from ruo2_voxel.typing import Array, FloatArray, IntArray
 
 STRUCTURES_PER_TASK = 8  # what a thread takes at a time
+MOST_IDLE = 8  # kinds of workspaces kept for the next call
 LARGEST_FACTOR = 17.0  # powers of 2 between the factors and their product: below 2^-40 those count as 0
 LARGEST_BEYOND = 100.0  # the same for lanes beyond a window: with the other factors still a float32 number
 SMALLEST_VOLUME = 1e-6  # Å^3
 PERPENDICULAR = 1e-10  # cosine between cell vectors below which the separable kernel serves
 
-_of_thread = threading.local()
+_idle_workspaces: dict[tuple[object, ...], list[kernels.Workspace]] = {}  # threads come and go, these stay
 
 
 def voxelize(atoms: Atoms, grid: Grid) -> FloatArray:
@@ -200,15 +200,23 @@ def render(batch: kernels.Batch, grid: Grid, n_threads: int, out: Array, clipped
         return
     counts = np.zeros(n_structures, dtype=np.int64) if clipped is None else clipped
     window = kernels.window_of(batch.radii).max(axis=0)
-    needed = (int(window[0]), int(window[1]), int(window[2]))
-
     quantise = out.dtype == np.uint8
     exact = np.empty((0, *out.shape[1:]), dtype=np.float32) if quantise else out
     quantised = out if quantise else np.empty((0, *out.shape[1:]), dtype=np.uint8)
 
+    needed: tuple[int, int, int] = tuple(window.tolist())
+    if len(_idle_workspaces) >= MOST_IDLE:
+        _idle_workspaces.clear()
+    idle = _idle_workspaces.setdefault((grid.shape, grid.n_species, needed), [])
+
     def render_range(begin: int) -> None:
         end = min(begin + size, n_structures)
-        kernels.render(batch, begin, end, _workspace(grid, needed), exact, quantised, counts)
+        try:
+            work = idle.pop()
+        except IndexError:
+            work = kernels.make_workspace(grid.shape, grid.n_species, needed)
+        kernels.render(batch, begin, end, work, exact, quantised, counts)
+        idle.append(work)
 
     n_threads = min(n_threads, n_structures)
     if n_threads <= 1:
@@ -218,14 +226,3 @@ def render(batch: kernels.Batch, grid: Grid, n_threads: int, out: Array, clipped
         size = min(STRUCTURES_PER_TASK, math.ceil(n_structures / n_threads))
         with ThreadPoolExecutor(n_threads) as pool:
             list(pool.map(render_range, range(0, n_structures, size)))
-
-
-def _workspace(grid: Grid, needed: tuple[int, int, int]) -> kernels.Workspace:
-    """This thread's scratch arrays, made anew only for another grid or a wider window."""
-    key = (grid.shape, grid.n_species)
-    held: tuple[object, tuple[int, ...], kernels.Workspace] | None = getattr(_of_thread, "held", None)
-    if held is not None and held[0] == key and all(a >= b for a, b in zip(held[1], needed, strict=True)):
-        return held[2]
-    work = kernels.make_workspace(grid.shape, grid.n_species, needed)
-    _of_thread.held = (key, needed, work)
-    return work

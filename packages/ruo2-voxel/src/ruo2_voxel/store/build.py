@@ -141,7 +141,7 @@ def run(
 def _completed_before(plan: Plan) -> dict[str, Any]:
     """The summary of a build that has nothing left to resume: a job that is run again finds its work done."""
     store = open_store(plan.location)
-    _require_same(store.attrs, plan, describe_sources(plan.frames), bool(store.attrs["skipped_frames"]))
+    _require_same(store.attrs, plan, describe_sources(plan.frames), free=("on_error",))
     skipped = [{**skip, "source": store.sources[skip["source_id"]]["path"]} for skip in store.skipped()[:10]]
     return _summary(plan, store.attrs, skipped, resumed=len(store), seconds=0.0)
 
@@ -183,7 +183,8 @@ def _begin(
                 f"Go on with --resume, or begin anew with --overwrite"
             )
         has_skipped = any(marker["skipped"] for marker in markers.values())
-        _require_same(json.loads(earlier), plan, sources.result(), has_skipped)
+        free = [name for name in DECIDED_LATER if not (has_skipped and name in DECIDE_FAULTS)]
+        _require_same(json.loads(earlier), plan, sources.result(), free)
         _put_plan(target, plan, sources)
         return markers
     target.clear()
@@ -210,9 +211,10 @@ def _put_plan(target: Target, plan: Plan, sources: "Future[list[dict[str, Any]]]
         target.put(PLAN_KEY, json.dumps({"options": options, "sources": sources.result()}).encode())
 
 
-def _fingerprint(options: Mapping[str, Any], sources: Sequence[Mapping[str, Any]], has_skipped: bool) -> dict[str, Any]:
-    """What must be the same for two runs to write the same shards."""
-    free = [name for name in DECIDED_LATER if not (has_skipped and name in DECIDE_FAULTS)]
+def _fingerprint(
+    options: Mapping[str, Any], sources: Sequence[Mapping[str, Any]], free: Sequence[str]
+) -> dict[str, Any]:
+    """What must be the same for one run to go on with what another has written: sources, and options but the free."""
     return {
         **{name: value for name, value in options.items() if name not in free},
         "sources": [[source["sha256"], source.get("selection"), source["selected"]] for source in sources],
@@ -220,15 +222,15 @@ def _fingerprint(options: Mapping[str, Any], sources: Sequence[Mapping[str, Any]
 
 
 def _require_same(
-    earlier: Mapping[str, Any], plan: Plan, sources: Sequence[Mapping[str, Any]], has_skipped: bool
+    earlier: Mapping[str, Any], plan: Plan, sources: Sequence[Mapping[str, Any]], free: Sequence[str]
 ) -> None:
     """Refuse to mix shards of different origin."""
-    before = _fingerprint(earlier["options"], earlier["sources"], has_skipped)
-    for name, wanted in _fingerprint(plan.options.as_dict(), sources, has_skipped).items():
+    before = _fingerprint(earlier["options"], earlier["sources"], free)
+    for name, wanted in _fingerprint(plan.options.as_dict(), sources, free).items():
         if before.get(name) != wanted:
             found = "other files or frames" if name == "sources" else f"{name} {before.get(name)!r}, not {wanted!r}"
             raise StoreError(
-                f"{plan.location}: to resume, files and options must be those of the unfinished build; it has {found}. "
+                f"{plan.location}: to resume, files and options must be those of the earlier build; it has {found}. "
                 f"Repeat them, or begin anew with --overwrite"
             )
 

@@ -85,9 +85,10 @@ def _write_shard(
         table = shard.table
         with target.open(shard_key(shard.index)) as file:
             writer = ShardWriter(file, options.shard // options.chunk, options.compress)
-            for first in range(0, len(table), _block(options)):
-                last = min(first + _block(options), len(table))
-                densities, clipped = render_block(table, first, last, options, n_threads)
+            block = _make_block(table, options)
+            for first in range(0, len(table), len(block)):
+                last = min(first + len(block), len(table))
+                densities, clipped = render_block(table, first, last, options, n_threads, block)
                 for begin in range(0, len(densities), options.chunk):
                     writer.append(densities[begin : begin + options.chunk])
                 marker["clipped_voxels"] += int(clipped.sum())
@@ -107,14 +108,21 @@ def _write_shard(
     return marker
 
 
-def _block(options: BuildOptions) -> int:
-    """Structures rendered together: whole chunks."""
-    return max(1, STRUCTURES_PER_BLOCK // options.chunk) * options.chunk
+def _make_block(table: Table, options: BuildOptions) -> Array:
+    """Room for the structures rendered together: whole chunks, as they are stored or, of floats, in float32."""
+    chunks = max(1, STRUCTURES_PER_BLOCK // options.chunk)
+    chunks = min(chunks, -(-len(table) // options.chunk))
+    dtype = np.uint8 if options.dtype == "uint8" else np.float32
+    return np.empty((chunks * options.chunk, options.grid.n_species, *options.grid.shape), dtype=dtype)
 
 
-def render_block(table: Table, first: int, last: int, options: BuildOptions, n_threads: int) -> tuple[Array, IntArray]:
-    """Densities as stored of structures `first` to `last` - 1, filled up to whole chunks; clipped voxels of each."""
-    grid = options.grid
+def render_block(
+    table: Table, first: int, last: int, options: BuildOptions, n_threads: int, block: Array
+) -> tuple[Array, IntArray]:
+    """Densities as stored of structures `first` to `last` - 1, filled up to whole chunks; clipped voxels of each.
+
+    `block` is written over, and may be what is returned.
+    """
     edges = np.concatenate([[0], np.cumsum(table.counts)])
     atoms = slice(edges[first], edges[last])
     batch = make_batch(
@@ -122,26 +130,18 @@ def render_block(table: Table, first: int, last: int, options: BuildOptions, n_t
         numbers=table.numbers[atoms],
         counts=table.counts[first:last],
         cells=table.cells[first:last],
-        grid=grid,
+        grid=options.grid,
         where=None,  # they were checked as they were read
     )
     n = last - first
-    padded = -(-n // options.chunk) * options.chunk
-    if options.dtype == "uint8":
-        densities: Array = np.empty((padded, grid.n_species, *grid.shape), dtype=np.uint8)
-        densities[n:] = 0
-        clipped = np.zeros(n, dtype=np.int64)
-        render(batch, grid, n_threads, densities[:n], clipped)
-    else:
-        exact = np.empty((padded, grid.n_species, *grid.shape), dtype=np.float32)
-        exact[n:] = 0.0
-        render(batch, grid, n_threads, exact[:n])
-        clipped = np.zeros(n, dtype=np.int64)
-        if options.combine == "clip":
-            clipped = np.count_nonzero(exact[:n] > CLIPPED_ABOVE, axis=(1, 2, 3, 4))
-            np.minimum(exact[:n], 1.0, out=exact[:n])
-        densities = exact.astype(options.dtype, copy=False)
-    return densities, clipped
+    used, densities = block[:n], block[: -(-n // options.chunk) * options.chunk]
+    densities[n:] = 0
+    clipped = np.zeros(n, dtype=np.int64)
+    render(batch, options.grid, n_threads, used, clipped)
+    if options.dtype != "uint8" and options.combine == "clip":
+        clipped = np.count_nonzero(used > CLIPPED_ABOVE, axis=(1, 2, 3, 4))
+        np.minimum(used, 1.0, out=used)
+    return densities.astype(options.dtype, copy=False), clipped
 
 
 def info_kinds(table: Table) -> dict[str, dict[str, int]]:
