@@ -115,7 +115,7 @@ def main(out: Path, plot: Path | None, scratch: Path | None, quick: bool) -> Non
             record = measure(Path(folder), [10, 20], [(1, 1, 2), (1, 1, 4)], 10)
         else:
             sizes = [(2, 2, 6), (4, 2, 6), (4, 4, 6), (8, 4, 6)]
-            record = measure(Path(folder), [2000, 4000, 8000, 16000], sizes, 2000)
+            record = measure(Path(folder), [1000, 2000, 4000, 8000], sizes, 1000)
     write_record(record, out)
     if plot is not None:
         draw(json.loads(out.read_text()), plot)

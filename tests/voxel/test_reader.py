@@ -300,7 +300,8 @@ def test_an_incomplete_store_is_refused(store_path: Path, tmp_path: Path) -> Non
     replace_root(path, lambda attributes: attributes.update(complete=False))
     with pytest.raises(StoreError, match=r"the build of this store is not complete\. Finish it with .* --resume"):
         open_store(path)
-    building = Path(shutil.move(path, tmp_path / "bh.zarr.building"))
+    replace_root(path, lambda attributes: attributes.update(complete=True))
+    building = Path(shutil.move(path, tmp_path / "bh.zarr.building"))  # as if killed before the last step, a rename
     for location in (building, tmp_path / "bh.zarr"):
         with pytest.raises(StoreError, match="the build of this store is not complete"):
             open_store(location)

@@ -145,6 +145,13 @@ def test_rows_come_in_the_order_asked_for(
             np.testing.assert_array_equal(gathered(reader, indices), values[indices], strict=True)
 
 
+def test_stretches_may_be_longer_than_a_system_call_takes(tmp_path: Path) -> None:
+    values = numbers(1500, "uint8")  # in chunks of one, rows and checksums make 3000 buffers; Linux takes 1024
+    write_ours(tmp_path, values, 1, 1500, False)
+    reader = reader_of(tmp_path, values, 1, 1500, False)
+    np.testing.assert_array_equal(gathered(reader, range(1500)), values, strict=True)
+
+
 def test_no_more_shards_stay_open_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = numbers(40, "uint8")
     write_ours(tmp_path, values, 2, 4, False)

@@ -210,3 +210,10 @@ def test_frames_of_finished_shards_are_not_read(tmp_path: Path, monkeypatch: pyt
         assert shard.table is not None
         assert wanted.table is not None
         assert shard.table.to_bytes() == wanted.table.to_bytes()
+
+
+def test_a_marker_that_does_not_fit_the_shards_before_it_is_ignored(tmp_path: Path) -> None:
+    source = with_faults(tmp_path / "bh.traj", {})
+    plan = plan_build(source, "bh.zarr", BuildOptions(GRID, chunk=2, shard=8))
+    finished = {0: {"first": 0, "end": 8}, 1: {"first": 9, "end": 17}, 2: {"first": 16, "end": 24}}
+    assert [(shard.index, shard.first) for shard in stream.read_shards(plan, finished)] == [(1, 8), (3, 24)]

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from ruo2_voxel.density import kernels
-from ruo2_voxel.density.grid import Grid
+from ruo2_voxel.density.grid import DENSEST, Grid
 from ruo2_voxel.density.simd import LANES
 from ruo2_voxel.errors import OR_DROP, GridError, StructureError
 from ruo2_voxel.typing import Array, FloatArray, IntArray
@@ -131,9 +131,11 @@ def make_batch(
     channel = grid.channel_of_number[numbers]
     volumes = np.abs(np.linalg.det(cells))
     n_structures, n_species = len(counts), grid.n_species
-    of_structure = np.repeat(np.arange(n_structures), counts)
-    populations = np.bincount(of_structure * n_species + channel, minlength=n_structures * n_species)
-    crowded = populations.reshape(n_structures, n_species).max(axis=1) / volumes
+    crowded = counts / volumes
+    if (crowded > DENSEST).any():  # of all species together: only then it matters how many there are of one
+        of_structure = np.repeat(np.arange(n_structures), counts)
+        populations = np.bincount(of_structure * n_species + channel, minlength=n_structures * n_species)
+        crowded = populations.reshape(n_structures, n_species).max(axis=1) / volumes
     cutoffs = grid.cutoffs(crowded)
     inverses = np.linalg.inv(cells)
     steps = cells / np.array(grid.shape)[:, None]
@@ -174,13 +176,15 @@ def find_faults(
             f"Give it one, say with atoms.center(vacuum=6.0){OR_DROP}"
         )
     names = ",".join(grid.species)
-    for atom in np.flatnonzero(grid.channel_of_number[numbers] < 0).tolist():
+    channel = grid.channel_of_number[numbers]
+    for atom in np.flatnonzero(channel < 0).tolist() if channel.size and channel.min() < 0 else ():
         symbol = chemical_symbols[numbers[atom]]
         faults[_structure_of(atom, offsets)] = (
             f"species must be among {names}; found {symbol}. Add it with --species {names},{symbol} "
             f"(or * for all others){OR_DROP}"
         )
-    for atom in np.flatnonzero(~np.isfinite(positions).all(axis=1)).tolist():
+    finite = np.isfinite(positions)
+    for atom in () if finite.all() else np.flatnonzero(~finite.all(axis=1)).tolist():
         structure = _structure_of(atom, offsets)
         faults[structure] = (
             f"positions must be finite; found atom {atom - offsets[structure]} at {positions[atom].tolist()} Å. "
