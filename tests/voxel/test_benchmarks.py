@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,18 @@ def test_records_compare_line_by_line_and_do_not_name_the_machine(run: tuple[str
     assert record["command"] == "python benchmarks/kernel.py --quick --out kernel.json"
     assert platform.node() not in record["machine"].values()
     assert record["versions"]["numpy"]
+
+
+def test_the_tables_of_the_readme_are_those_of_the_records() -> None:
+    tables = import_module("tables")
+    text = tables.README.read_text(encoding="utf-8")
+    assert tables.rewritten(text) == text
+    assert text.count("<!-- table: ") == len(tables.TABLES)
+
+
+@pytest.mark.parametrize("name", ["build", "reading", "scaling"])
+def test_a_quick_run_gives_a_record(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, f"benchmarks/{name}.py", "--quick", "--out", str(tmp_path / "record.json")]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=300)
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert {"machine", "run", "versions"} <= set(record)
