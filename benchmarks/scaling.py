@@ -56,11 +56,11 @@ def run_build(folder: Path, n_frames: int, n_atoms: int) -> dict[str, Any]:
     return {"frames": n_frames, "atoms": len(slab), **json.loads(done.stdout)}
 
 
-def measure(folder: Path, frames: list[int], atoms: list[int], n_frames: int) -> dict[str, Any]:
-    """Everything, as a record. Each size is built three times; the quickest counts."""
+def measure(folder: Path, frames: list[int], atoms: list[int], n_frames: int, n_runs: int) -> dict[str, Any]:
+    """Everything, as a record. Each size is built `n_runs` times; the quickest counts."""
 
     def best(n: int, n_atoms: int) -> dict[str, Any]:
-        runs = [run_build(folder, n, n_atoms) for _ in range(3)]
+        runs = [run_build(folder, n, n_atoms) for _ in range(n_runs)]
         return min(runs, key=lambda run: run["seconds"])
 
     by_frames = [best(n, 576) for n in frames]
@@ -123,9 +123,9 @@ def draw(record: dict[str, Any], path: Path) -> None:
 def main(out: Path, plot: Path | None, scratch: Path | None, quick: bool) -> None:
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         if quick:
-            record = measure(Path(folder), [10, 20], [12, 24], 10)
+            record = measure(Path(folder), [10, 20], [12, 24], 10, n_runs=1)
         else:
-            record = measure(Path(folder), [1000, 2000, 4000, 8000], [144, 288, 576, 1152], 1000)
+            record = measure(Path(folder), [1000, 2000, 4000, 8000], [144, 288, 576, 1152], 1000, n_runs=3)
     write_record(record, out)
     if plot is not None:
         draw(json.loads(out.read_text()), plot)
