@@ -20,7 +20,7 @@ from ase import Atoms
 from ase.io.trajectory import TrajectoryWriter
 
 from ruo2_voxel import Grid, build, open_store
-from tests.end_to_end.command import MINI, PROGRAM, Result, run, start
+from tests.end_to_end.command import MINI, PROGRAM, ROOT, Result, run, start
 from tests.voxel.stores import arrays_of, assert_same_store, flip_bit, structure, write_frames
 
 SMALL = ["--grid", 16, "--sigma", 0.8]  # of the shipped structures
@@ -64,6 +64,43 @@ def test_the_shipped_trajectory_becomes_a_store(mini: tuple[Path, Result]) -> No
     assert 0 < summary["split"]["counts"][1] < 0.1 * 151
     assert store.frame_id.tolist() == list(range(0, 1509, 10))
     assert store.atoms(3).get_potential_energy() == store.energy[3] < -200.0
+
+
+def test_what_a_shell_makes_of_a_pattern_is_taken_as_it_comes(tmp_path: Path) -> None:
+    sources = [write_frames(tmp_path / f"{n}.traj", [structure(index) for index in range(n)]) for n in (2, 3, 4)]
+    result = run("build", "--db", *sources, "--out", tmp_path / "bh.zarr", *TINY, "--json")
+    assert (result.code, result.err) == (0, "")
+    assert object_on(result.out)["structures"] == 9
+    assert open_store(tmp_path / "bh.zarr").source_id.tolist() == [0, 0, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_the_split_of_a_manifest_is_taken_over(tmp_path: Path) -> None:
+    manifest = ROOT / "data_manifests" / "ruo2-bh-mini.toml"
+    checked = run("manifest", "verify", manifest, "--json")
+    assert (checked.code, checked.err) == (0, "")
+    assert object_on(checked.out)["ok"] is True
+    result = run("build", "--db", MINI, "--out", tmp_path / "bh.zarr", *SMALL, "--split-from", manifest, "--json")
+    assert (result.code, result.err) == (0, "")
+    n_train, n_held_out = object_on(result.out)["split"]["counts"]
+    assert object_on(checked.out)["split"] == {"train": n_train, "held_out": n_held_out}
+    assert_refused(
+        run("build", "--db", f"{MINI}@:3", "--out", tmp_path / "few.zarr", *SMALL, "--split-from", manifest),
+        "groups to hold out must occur by phase,facet,start,mu_O,run; found none of them",
+    )
+
+
+def test_a_picture_is_drawn(mini: tuple[Path, Result], tmp_path: Path) -> None:
+    result = run("show", mini[0], "--out", tmp_path / "bh.png", "--planes", "0,4,12")
+    assert (result.code, result.err) == (0, "")
+    assert (tmp_path / "bh.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_help_comes_without_waiting_for_a_compiler() -> None:
+    code = "import sys, ruo2_voxel.cli; sys.exit(bool({'numba', 'zarr', 'matplotlib', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([PROGRAM[0], "-c", code], check=False).returncode == 0
+    result = run("--help")
+    assert (result.code, result.err) == (0, "")
+    assert "build" in result.out
 
 
 def test_info_tells_what_a_store_holds(mini: tuple[Path, Result]) -> None:
@@ -258,9 +295,10 @@ def test_bad_input_gets_one_clear_line(case: str, tmp_path: Path) -> None:
     arguments = ["--out", tmp_path / "bh.zarr", *options, *make(tmp_path)]
     for as_json in ([], ["--json"]):
         assert_refused(run("build", *arguments, *as_json), *parts)
-        shutil.rmtree(tmp_path / "bh.zarr.building", ignore_errors=True)
-    if case != "existing target":
-        assert not (tmp_path / "bh.zarr").exists()
+        if case == "one group":  # which shows in the end only, when all shards are written
+            shutil.rmtree(tmp_path / "bh.zarr.building")
+    left = {path.name for path in tmp_path.iterdir() if "bh.zarr" in path.name}
+    assert left == ({"bh.zarr"} if case == "existing target" else set())
 
 
 @pytest.mark.parametrize(
@@ -283,9 +321,14 @@ def test_bad_input_gets_one_clear_line(case: str, tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage_ends_with_2(arguments: list[str], part: str) -> None:
+def test_wrong_usage_ends_with_2(
+    arguments: list[str], part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     result = run(*arguments)
+    assert list(tmp_path.iterdir()) == []
     assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("Usage: ")
     assert part in result.err
     assert "Traceback" not in result.err
 
@@ -311,8 +354,12 @@ def test_a_stopped_build_is_resumed_by_the_command(tmp_path: Path) -> None:
     result = run("build", *options, "--resume", "--on-error", "skip", "--json")
     assert (result.code, result.err) == (0, "")
     assert object_on(result.out)["resumed_structures"] == 16
-    again = run("build", *options, "--overwrite", "--on-error", "skip")
+    again = run("build", *options, "--resume", "--on-error", "skip", "--json")
     assert (again.code, again.err) == (0, "")
+    assert object_on(again.out)["resumed_structures"] == 29
+    assert_refused(run("build", *options, "--resume", "--label", "none"), "must be those of", "--overwrite")
+    anew = run("build", *options, "--overwrite", "--on-error", "skip", "--label", "none")
+    assert (anew.code, anew.err) == (0, "")
 
 
 def test_the_program_keeps_stdout_for_its_result(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ xarray = pytest.importorskip("xarray")
 
 pytestmark = pytest.mark.slow
 
-OPTIONS = ["--copies", 4, "--translate", "--shard", 64, "--grid", 16, "--sigma", 0.8, "--workers", 2]
+OPTIONS = ["--copies", 4, "--translate", "--rotate", "--shard", 64, "--grid", 16, "--sigma", 0.8, "--workers", 2]
 
 Moment = Callable[[Path], bool]
 
@@ -68,7 +68,7 @@ def assert_no_store(out: Path) -> None:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("whole") / "bh.zarr"
-    options: dict[str, Any] = {"copies": 4, "translate": True, "shard": 64, "workers": 1}
+    options: dict[str, Any] = {"copies": 4, "translate": True, "rotate": True, "shard": 64, "workers": 1}
     build(MINI, path, Grid(shape=(16, 16, 16), sigma=0.8), **options)
     return path
 
@@ -83,6 +83,9 @@ def test_a_build_killed_at_any_moment_goes_on_to_the_same_bytes(uninterrupted: P
         assert n_shards(building) >= finished
         finished = n_shards(building)
         assert_no_store(out)
+    refused = run("build", "--db", MINI, "--out", out, *OPTIONS)
+    assert refused.code == 1
+    assert "found an unfinished build (6036 of 6036 structures). Go on with --resume" in refused.err
     assert finished == 95
     for moment in (late_in_the_last_step, while_publishing):
         if kill(out, moment, "--resume"):
