@@ -307,6 +307,18 @@ def test_what_decided_which_frames_were_left_out_stays(tmp_path: Path) -> None:
     assert_same_store(tmp_path / "bh.zarr", tmp_path / "whole.zarr")
 
 
+def test_a_resumed_build_is_resumed_by_its_own_choices(tmp_path: Path) -> None:
+    source = write_frames(tmp_path / "bh.traj", [structure(index, energy=index != 12) for index in range(N_FRAMES)])
+    build_partly(source, tmp_path / "bh.zarr", 12)
+    skipping = {"label": "energy", "on_error": "skip"}
+    build_partly(source, tmp_path / "bh.zarr", 36, **skipping, resume=True)
+    with pytest.raises(StoreError, match="it has label 'energy', not 'auto'"):
+        build(source, tmp_path / "bh.zarr", **OPTIONS, resume=True)
+    build(source, tmp_path / "bh.zarr", **OPTIONS | skipping, resume=True)
+    build(source, tmp_path / "whole.zarr", **OPTIONS | skipping)
+    assert_same_store(tmp_path / "bh.zarr", tmp_path / "whole.zarr")
+
+
 def test_a_bad_frame_loses_nothing_already_written(tmp_path: Path) -> None:
     structures = [structure(index) for index in range(N_FRAMES)]
     structures[40].positions[1, 2] = np.nan
