@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ruo2_voxel.store.verify import verify_store
     from ruo2_voxel.structures.frames import Frame, Frames, open_frames
     from ruo2_voxel.structures.labels import classify
+    from ruo2_voxel.structures.surfaces import TERMINATIONS, build_surface, bulk_rutile, surface_family
 
 # Imported when first used: `ruo2-voxel --help` need not wait for a compiler.
 _HOMES = {
@@ -52,10 +53,12 @@ _HOMES = {
     "ruo2_voxel.store.verify": ("verify_store",),
     "ruo2_voxel.structures.frames": ("Frame", "Frames", "open_frames"),
     "ruo2_voxel.structures.labels": ("classify",),
+    "ruo2_voxel.structures.surfaces": ("TERMINATIONS", "build_surface", "bulk_rutile", "surface_family"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "TERMINATIONS",
     "AliasingWarning",
     "BuildOptions",
     "Frame",
@@ -70,12 +73,15 @@ __all__ = [
     "StructureError",
     "VoxelStore",
     "build",
+    "build_surface",
+    "bulk_rutile",
     "classify",
     "move_atoms",
     "open_frames",
     "open_store",
     "read_manifest",
     "rotate_z",
+    "surface_family",
     "translate",
     "verify_manifest",
     "verify_store",
