@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ruo2_voxel.store.verify import verify_store
     from ruo2_voxel.structures.frames import Frame, Frames, open_frames
     from ruo2_voxel.structures.labels import classify
+    from ruo2_voxel.structures.screening import Finding, Screening, screen, screen_arrays
     from ruo2_voxel.structures.surfaces import TERMINATIONS, build_surface, bulk_rutile, surface_family
 
 # Imported when first used: `ruo2-voxel --help` need not wait for a compiler.
@@ -53,6 +54,7 @@ _HOMES = {
     "ruo2_voxel.store.verify": ("verify_store",),
     "ruo2_voxel.structures.frames": ("Frame", "Frames", "open_frames"),
     "ruo2_voxel.structures.labels": ("classify",),
+    "ruo2_voxel.structures.screening": ("Finding", "Screening", "screen", "screen_arrays"),
     "ruo2_voxel.structures.surfaces": ("TERMINATIONS", "build_surface", "bulk_rutile", "surface_family"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -61,6 +63,7 @@ __all__ = [
     "TERMINATIONS",
     "AliasingWarning",
     "BuildOptions",
+    "Finding",
     "Frame",
     "Frames",
     "Grid",
@@ -68,6 +71,7 @@ __all__ = [
     "ManifestError",
     "MissingExtraError",
     "Ruo2Error",
+    "Screening",
     "SourceError",
     "StoreError",
     "StructureError",
@@ -81,6 +85,8 @@ __all__ = [
     "open_store",
     "read_manifest",
     "rotate_z",
+    "screen",
+    "screen_arrays",
     "surface_family",
     "translate",
     "verify_manifest",
