@@ -47,6 +47,8 @@ def assert_same(frame: Frame, atoms: Atoms, info: dict[str, Any] | None = None) 
     assert_identical(frame.cell, atoms.cell.array)
     assert_identical(frame.pbc, atoms.pbc)
     assert_identical(frame.energy, energy_of(atoms))
+    results = {} if atoms.calc is None else atoms.calc.results
+    assert_identical(frame.magnetic_moment, float(atoms.get_magnetic_moment()) if "magmom" in results else math.nan)
     assert_identical(frame.info, atoms.info if info is None else info)
     assert_identical(frame.tags, atoms.get_tags() if atoms.has("tags") else None)
     held = np.zeros(len(atoms), dtype=bool)

@@ -44,6 +44,8 @@ class Frame:
         Shape (n_atoms,), bool, the atoms that FixAtoms constraints hold, or None without such constraints.
     noun
         What its file calls it: "frame" or "row".
+    magnetic_moment
+        Total magnetic moment in Bohr magnetons as stored, NaN if there is none.
     """
 
     numbers: IntArray
@@ -57,6 +59,7 @@ class Frame:
     index: int = 0
     fixed: Array | None = None
     noun: str = "frame"
+    magnetic_moment: float = float("nan")
 
     @classmethod
     def from_atoms(
@@ -81,10 +84,11 @@ class Frame:
             index=index,
             fixed=fixed_atoms(atoms.constraints, len(atoms)),
             noun=noun,
+            magnetic_moment=_stored(atoms, "magmom"),
         )
 
     def atoms(self) -> Atoms:
-        """Copy it into an `Atoms` object: with its tags, fixed atoms and info, and an energy if it has one."""
+        """Copy it into an `Atoms` object: with tags, fixed atoms, info, and the energy and magnetic moment it has."""
         atoms = Atoms(
             numbers=self.numbers,
             positions=self.positions,
@@ -94,8 +98,10 @@ class Frame:
             info=self.info,
             constraint=None if self.fixed is None else FixAtoms(mask=self.fixed),
         )
-        if np.isfinite(self.energy):
-            atoms.calc = SinglePointCalculator(atoms, energy=self.energy)
+        results = {"energy": self.energy, "magmom": self.magnetic_moment}
+        known = {name: value for name, value in results.items() if np.isfinite(value)}
+        if known:
+            atoms.calc = SinglePointCalculator(atoms, **known)
         return atoms
 
     def where(self) -> str:
@@ -110,22 +116,26 @@ def frames_from_atoms(structures: Iterable[Atoms]) -> list[Frame]:
 
 def stored_energy(atoms: Atoms) -> float:
     """Potential energy (eV) that `atoms.get_potential_energy()` returns without a calculation, or NaN."""
-    if atoms.calc is None:
-        return float("nan")
-    its_atoms = atoms.calc.atoms if isinstance(atoms.calc, SinglePointCalculator) else None
-    if its_atoms is not None and _same_bytes(its_atoms, atoms):
-        energy = atoms.calc.results.get("energy")
-    else:
-        try:
-            energy = atoms.calc.get_property("energy", atoms, allow_calculation=False)
-        except PropertyNotImplementedError:
-            energy = None
-    if energy is None:
-        return float("nan")
+    energy = _stored(atoms, "energy")
     for constraint in atoms.constraints:
         if hasattr(constraint, "adjust_potential_energy"):
             energy += constraint.adjust_potential_energy(atoms)
     return float(energy)
+
+
+def _stored(atoms: Atoms, name: str) -> float:
+    """A scalar result that the calculator holds for the atoms as they are, or NaN."""
+    if atoms.calc is None:
+        return float("nan")
+    its_atoms = atoms.calc.atoms if isinstance(atoms.calc, SinglePointCalculator) else None
+    if its_atoms is not None and _same_bytes(its_atoms, atoms):
+        value = atoms.calc.results.get(name)
+    else:
+        try:
+            value = atoms.calc.get_property(name, atoms, allow_calculation=False)
+        except PropertyNotImplementedError:
+            value = None
+    return float("nan") if value is None else float(value)
 
 
 def _same_bytes(one: Atoms, other: Atoms) -> bool:

@@ -152,21 +152,34 @@ class _Reading:
         cell = np.array(item["cell"], dtype=np.float64)
         tags = self._items.array(item["tags."], int) if "tags." in item else None
         calculator = item.get("calculator.", {})
-        energy = calculator.get("energy", np.nan)
+        energy, moment = calculator.get("energy", np.nan), calculator.get("magmom", np.nan)
         info = item.get("info", {})
         ordinary = (
             _UNUSUAL.isdisjoint(item)
             and positions.shape == (len(header.numbers), 3)
             and cell.shape == (3, 3)
             and (tags is None or tags.shape == header.numbers.shape)
-            and "energy." not in calculator
+            and calculator.keys().isdisjoint(("energy.", "magmom."))
             and isinstance(energy, float)
+            and isinstance(moment, float)
             and isinstance(info, dict)
             and not (header.adds_energy and "energy" in calculator)
         )
         if not ordinary:
             return None
-        return Frame(header.numbers, positions, cell, header.pbc, energy, info, tags, self._path, index, header.fixed)
+        return Frame(
+            header.numbers,
+            positions,
+            cell,
+            header.pbc,
+            energy,
+            info,
+            tags,
+            self._path,
+            index,
+            header.fixed,
+            magnetic_moment=moment,
+        )
 
     def _own_header(self, item: dict[Any, Any]) -> _Header:
         """The item's own header; the same object again for the same bytes."""
