@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := packages/ruo2-voxel packages/ruo2-wgan
 TOOLS := ruff mypy import-linter pytest hypothesis
 DEMO := demo-output
-BENCHMARKS := kernel build reading scaling
+BENCHMARKS := kernel build reading scaling preparation
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -40,15 +40,23 @@ help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: $(STAMP) ## Build a voxel store from the shipped trajectory, check it, and draw it (into demo-output/)
+demo: $(STAMP) ## Build stores from the shipped trajectory and from slabs, check them, and draw them (into demo-output/)
 	mkdir -p $(DEMO)
-	$(BIN)/ruo2-voxel manifest verify data_manifests/ruo2-bh-mini.toml
-	$(BIN)/ruo2-voxel build --db data/ruo2-bh-mini.traj --out $(DEMO)/ruo2-bh-mini.zarr \
-	  --split-from data_manifests/ruo2-bh-mini.toml --overwrite
+	@echo "--- The shipped trajectory, as its manifest says"
+	$(BIN)/ruo2-voxel build --manifest data_manifests/ruo2-bh-mini.toml --out $(DEMO)/ruo2-bh-mini.zarr --overwrite
 	$(BIN)/ruo2-voxel info $(DEMO)/ruo2-bh-mini.zarr
 	$(BIN)/ruo2-voxel verify $(DEMO)/ruo2-bh-mini.zarr
 	$(BIN)/ruo2-voxel show $(DEMO)/ruo2-bh-mini.zarr --out $(DEMO)/ruo2-bh-mini.png
-	@echo "The store is $(DEMO)/ruo2-bh-mini.zarr; its pictures:"
+	$(BIN)/ruo2-voxel show $(DEMO)/ruo2-bh-mini.zarr --out $(DEMO)/classes.png --picture classes
+	@echo "--- Slabs of all low-index facets, prepared as the thesis prepared its GAP set"
+	$(BIN)/ruo2-voxel surfaces --out $(DEMO)/slabs.traj --copies 4 --rattle 0.1 --overwrite
+	$(BIN)/ruo2-voxel build --db $(DEMO)/slabs.traj --out $(DEMO)/slabs.zarr --grid 32,32,48 --sigma 0.4 --label none \
+	  --orthogonal --square --min-length 10 --vacuum 12 --screen report --copies 4 --translate --rotate --overwrite
+	$(BIN)/ruo2-voxel slice $(DEMO)/slabs.zarr --out $(DEMO)/slabs-slices.zarr --overwrite
+	$(BIN)/ruo2-voxel show $(DEMO)/slabs.zarr --out $(DEMO)/preparation.png --picture preparation --index 208
+	$(BIN)/ruo2-voxel show $(DEMO)/slabs.zarr --out $(DEMO)/slices.png --picture slices --index 208
+	$(BIN)/ruo2-voxel show $(DEMO)/slabs.zarr --out $(DEMO)/space.png --picture space --index 208
+	@echo "The stores are $(DEMO)/*.zarr; their pictures:"
 	@ls $(DEMO)/*.png
 
 # The second run executes the kernels as plain Python: what holds only when compiled, or only uncompiled, is a bug.

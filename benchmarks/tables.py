@@ -57,7 +57,16 @@ def reading_table(record: Record) -> str:
     return f"{table}\n{_targets(record['ratios'])}\n{_setting(record)}"
 
 
-TABLES = {"kernel": kernel_table, "build": build_table, "reading": reading_table}
+def preparation_table(record: Record) -> str:
+    """Time a frame, beside ASE's reading."""
+    times = record["microseconds_per_frame"]
+    read = times["ASE Trajectory read"]["best"]
+    rows = [[name, f"{each['best']:.1f}", f"{each['best'] / read:.2g}"] for name, each in times.items()]
+    table = _table(["", "µs a frame", "over ASE's reading"], rows)
+    return f"{table}\n{_targets(record['ratios'])}\n{_setting(record)}"
+
+
+TABLES = {"kernel": kernel_table, "build": build_table, "reading": reading_table, "preparation": preparation_table}
 
 
 def _targets(targets: list[Record]) -> str:

@@ -23,8 +23,9 @@ from ruo2_voxel import Grid, build, open_store
 from tests.end_to_end.command import MINI, PROGRAM, ROOT, Result, run, start
 from tests.voxel.stores import arrays_of, assert_same_store, flip_bit, structure, write_frames
 
-SMALL = ["--grid", 16, "--sigma", 0.8]  # of the shipped structures
-TINY = ["--grid", 8, "--sigma", 0.6]  # of those made here
+SMALL = ["--grid", 16, "--sigma", 0.8, "--class-method", "quantile"]  # of the shipped structures
+NONE = ["--label", "none"]
+TINY = ["--grid", 8, "--sigma", 0.6, "--classes", 1]  # of those made here
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_the_split_of_a_manifest_is_taken_over(tmp_path: Path) -> None:
     n_train, n_held_out = object_on(result.out)["split"]["counts"]
     assert object_on(checked.out)["split"] == {"train": n_train, "held_out": n_held_out}
     assert_refused(
-        run("build", "--db", f"{MINI}@:3", "--out", tmp_path / "few.zarr", *SMALL, "--split-from", manifest),
+        run("build", "--db", f"{MINI}@:3", "--out", tmp_path / "few.zarr", *SMALL[:4], "--split-from", manifest, *NONE),
         "groups to hold out must occur by phase,facet,start,mu_O,run; found none of them",
     )
 
@@ -405,7 +406,7 @@ def test_progress_is_shown_on_a_terminal_unless_unwanted(option: list[str], tmp_
 def test_a_full_target_loses_nothing_already_written(tmp_path: Path) -> None:
     options = [*SMALL, "--chunk", 8, "--shard", 32, "--compress", "--workers", 1]
     grid = Grid(shape=(16, 16, 16), sigma=0.8)
-    build(f"{MINI}@:400", tmp_path / "whole.zarr", grid, chunk=8, shard=32, compress=True)
+    build(f"{MINI}@:400", tmp_path / "whole.zarr", grid, chunk=8, shard=32, compress=True, class_method="quantile")
     sizes = [(tmp_path / f"whole.zarr/density/c/{number}/0/0/0/0").stat().st_size for number in range(13)]
     first = next(number for number in range(3, 13) if sizes[number] > max(sizes[:number]))
     limit = max(sizes[:first])

@@ -16,6 +16,7 @@ xarray = pytest.importorskip("xarray")
 pytestmark = pytest.mark.slow
 
 OPTIONS = ["--copies", 4, "--translate", "--rotate", "--shard", 64, "--grid", 16, "--sigma", 0.8, "--workers", 2]
+OPTIONS += ["--class-method", "quantile"]
 
 Moment = Callable[[Path], bool]
 
@@ -69,6 +70,7 @@ def assert_no_store(out: Path) -> None:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("whole") / "bh.zarr"
     options: dict[str, Any] = {"copies": 4, "translate": True, "rotate": True, "shard": 64, "workers": 1}
+    options |= {"class_method": "quantile"}
     build(MINI, path, Grid(shape=(16, 16, 16), sigma=0.8), **options)
     return path
 

@@ -109,7 +109,7 @@ def test_the_density_is_described_as_zarr_would(dtype: str, compress: bool, tmp_
         serializer=BytesCodec(),
         compressors=[ZstdCodec(level=1), Crc32cCodec()] if compress else [Crc32cCodec()],
         fill_value=0,
-        attributes=schema.DENSITY_ATTRIBUTES[dtype],
+        attributes=schema.density_attributes(dtype, schema.COORDINATES),
         dimension_names=("structure", "species", "x", "y", "z"),
     )
     found = json.loads(density_metadata(33, (2, 4, 5, 6), dtype, 4, 16, compress))

@@ -31,8 +31,9 @@ def built(source: str, out: Path, **options: Any) -> VoxelStore:
 def test_classes_are_those_of_the_label(
     label: Any, units: str, n_classes: int, trajectory: str, tmp_path: Path
 ) -> None:
-    store = built(trajectory, tmp_path / "bh.zarr", label=label, n_classes=n_classes)
+    store = built(trajectory, tmp_path / "bh.zarr", label=label, n_classes=n_classes, allow_empty_classes=True)
     values = store.energy if label == "energy" else store.energy / store.n_atoms
+    assert store.label.tolist() == values.tolist()
     classes, edges = classify(values, n_classes)
     assert store.energy_class.tolist() == classes.tolist()
     assert store.attrs["classes"] == {
@@ -165,7 +166,7 @@ def test_a_store_says_where_it_comes_from(store: VoxelStore, trajectory: str) ->
 
 def test_a_store_says_what_it_is_made_of(store: VoxelStore) -> None:
     attributes = store.attrs
-    assert (attributes["schema"], attributes["schema_version"], attributes["complete"]) == ("ruo2-voxel", 1, True)
+    assert (attributes["schema"], attributes["schema_version"], attributes["complete"]) == ("ruo2-voxel", 2, True)
     assert attributes["species"] == ["Ru", "O"]
     assert attributes["shape"] == [8, 10, 12]
     assert (attributes["sigma_angstrom"], attributes["tol"]) == (0.6, 1e-4)
@@ -180,7 +181,8 @@ def test_every_array_names_its_dimensions_and_units(store: VoxelStore) -> None:
     for name, array in store.arrays():
         assert len(array.metadata.dimension_names) == array.ndim, name
     units = {name: array.attrs["units"] for name, array in store.arrays() if "units" in array.attrs}
-    assert units == {"positions": "angstrom", "lattice": "angstrom", "cell": "angstrom", "energy": "eV"}
+    lengths = dict.fromkeys(("positions", "lattice", "cell", "vacuum", "lift"), "angstrom")
+    assert units == {**lengths, "energy": "eV", "magnetic_moment": "bohr_magneton"}
     np.testing.assert_array_equal(store.array("y")[:], np.arange(10) / 10)
 
 

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from ruo2_voxel.density.grid import Grid
 from ruo2_voxel.density.voxelize import voxelize
 from ruo2_voxel.errors import GridError, MissingExtraError, Ruo2Error, StructureError
 from ruo2_voxel.pictures import (
-    draw_energy_histogram,
+    draw_histogram,
     draw_isosurface,
     draw_overview,
     draw_slice,
@@ -34,6 +33,7 @@ from ruo2_voxel.pictures import (
 from ruo2_voxel.pictures.colours import colour_of, density_colours
 from ruo2_voxel.pictures.layout import TALLEST, WIDTH, Box, find_layout
 from ruo2_voxel.pictures.views import view_from, view_of_plane
+from tests.voxel.words import assert_readable, words_of
 
 PLANES = {"xz": (0, 2, 1), "yz": (1, 2, 0), "xy": (0, 1, 2)}
 BRICK = np.diag([6.0, 7.0, 11.0])
@@ -77,10 +77,6 @@ def pixels_of(figure: Figure) -> np.ndarray:
     """Red, green, blue in [0, 1]; the first index is the row from below, as in display coordinates."""
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[::-1, :, :3] / 255.0  # type: ignore[attr-defined]
-
-
-def words_of(axes: Axes) -> list[str]:
-    return [text.get_text() for text in axes.texts]
 
 
 # --- slices
@@ -261,6 +257,18 @@ def test_a_lone_atom_has_a_sphere_around_it(
     assert (shared == 2).all()  # closed
 
 
+def test_finer_triangles_lie_on_the_same_sphere() -> None:
+    density = voxelize(lone_atom(BRICK, (0.5, 0.5, 0.5)), GRID)[:1]
+    spheres = []
+    for fineness in (1.0, 2.0):
+        axes, _ = axes_and_figure()
+        paths = draw_isosurface(axes, density, BRICK, ("Ru",), fineness=fineness).get_paths()
+        spheres.append((len(paths), np.concatenate([path.vertices for path in paths])))
+    (n_coarse, coarse), (n_fine, fine) = spheres
+    assert n_fine > 2 * n_coarse
+    np.testing.assert_allclose(np.ptp(fine, axis=0), np.ptp(coarse, axis=0), atol=0.02)
+
+
 @CELLS
 def test_a_sphere_on_the_border_is_cut_cleanly_and_closed_by_lids(cell: np.ndarray) -> None:
     grid = Grid(species=("Ru",), shape=(24, 28, 40), sigma=0.6)
@@ -350,7 +358,7 @@ def test_every_structure_is_counted_and_classes_are_drawn_where_they_part() -> N
     energies = np.random.default_rng(2).normal(-7.0, 0.2, 1000)
     edges = np.linspace(energies.min(), energies.max(), 11)
     axes, figure = axes_and_figure()
-    counts = draw_energy_histogram(axes, energies, edges, marked_energy=-7.1)
+    counts = draw_histogram(axes, energies, edges, marked=-7.1)
     assert counts.sum() == 1000
     heights = [bar.get_height() for bar in axes.patches]  # type: ignore[attr-defined]
     assert heights == counts.tolist()
@@ -366,25 +374,25 @@ def test_every_structure_is_counted_and_classes_are_drawn_where_they_part() -> N
 
 def test_skewed_data_are_counted_in_powers_of_ten() -> None:
     axes, _ = axes_and_figure()
-    draw_energy_histogram(axes, [-7.0] * 5000 + [-5.0])
+    draw_histogram(axes, [-7.0] * 5000 + [-5.0])
     assert axes.get_yscale() == "log"
     axes, _ = axes_and_figure()
-    draw_energy_histogram(axes, [-7.0] * 30 + [-5.0])
+    draw_histogram(axes, [-7.0] * 30 + [-5.0])
     assert axes.get_yscale() == "linear"
 
 
 @pytest.mark.parametrize(
     ("energies", "words"),
     [
-        (None, "no energies in this data set"),
-        ([], "no energies in this data set"),
-        ([np.nan, np.nan], "no energies in this data set"),
+        (None, "no energy in this data set"),
+        ([], "no energy in this data set"),
+        ([np.nan, np.nan], "no energy in this data set"),
         ([np.nan], "this structure has no energy"),
     ],
 )
 def test_where_there_are_no_energies_the_histogram_says_so(energies: list[float] | None, words: str) -> None:
     axes, figure = axes_and_figure()
-    assert draw_energy_histogram(axes, energies, [0.0, 1.0], np.nan).size == 0
+    assert draw_histogram(axes, energies, [0.0, 1.0], np.nan).size == 0
     assert words_of(axes) == [words]
     pixels_of(figure)
 
@@ -392,7 +400,7 @@ def test_where_there_are_no_energies_the_histogram_says_so(energies: list[float]
 @pytest.mark.parametrize("n", [1, 7])
 def test_equal_energies_make_one_bar_around_their_value(n: int) -> None:
     axes, figure = axes_and_figure()
-    counts = draw_energy_histogram(axes, [-7.25] * n, marked_energy=-7.25)
+    counts = draw_histogram(axes, [-7.25] * n, marked=-7.25)
     full = int(counts.argmax())
     bar = axes.patches[full]
     assert counts[full] == n == counts.sum()
@@ -402,14 +410,14 @@ def test_equal_energies_make_one_bar_around_their_value(n: int) -> None:
 
 def test_structures_without_energy_are_owned_up_to_and_a_mark_beyond_the_data_is_still_seen() -> None:
     axes, _ = axes_and_figure()
-    draw_energy_histogram(axes, [-7.0, -6.5, np.nan], marked_energy=-3.0)
+    draw_histogram(axes, [-7.0, -6.5, np.nan], marked=-3.0)
     assert axes.get_title(loc="left") == "2 structures, 1 more without energy"
     assert axes.get_xlim()[1] > -3.0
 
 
 def test_classes_open_at_their_ends_are_drawn_without_their_infinite_edges() -> None:
     axes, figure = axes_and_figure()
-    draw_energy_histogram(axes, np.linspace(0.0, 1.0, 20), [-np.inf, 0.3, 0.6, np.inf])
+    draw_histogram(axes, np.linspace(0.0, 1.0, 20), [-np.inf, 0.3, 0.6, np.inf])
     assert [float(np.atleast_1d(line.get_xdata())[0]) for line in axes.lines] == [0.3, 0.6]
     assert words_of(axes) == ["0", "1", "2"]
     left, right = axes.get_xlim()
@@ -453,11 +461,20 @@ def test_pictures_share_one_scale_and_do_not_lie_on_each_other(
             assert box.height == pytest.approx(height * layout.scale)
 
 
+def test_a_long_title_shrinks_until_it_leaves_room_for_the_legend() -> None:
+    density = voxelize(slab(), GRID).clip(0.0, 1.0)
+    for title in ("short", "long " * 40):
+        figure = draw_overview(density, slab(), GRID.species, title=title)
+        assert_readable(figure)
+        (size,) = (text.get_fontsize() for text in figure.texts if text.get_text() == title)
+        assert (size == 11.0) == (title == "short")
+
+
 def overview_of(atoms: Atoms, grid: Grid, n_energies: int = 200, edges: bool = True) -> Figure:
     energies = -7.7 + np.random.default_rng(3).exponential(0.2, n_energies)
     borders = np.linspace(energies.min(), energies.max(), 11) if edges else None
     density = voxelize(atoms, grid).clip(0.0, 1.0)
-    return draw_overview(density, atoms, grid.species, energies, borders, marked_energy=float(energies[0]))
+    return draw_overview(density, atoms, grid.species, energies, borders, marked=float(energies[0]))
 
 
 def test_the_page_shows_atoms_and_every_channel_in_three_planes() -> None:
@@ -472,10 +489,18 @@ def test_the_page_shows_atoms_and_every_channel_in_three_planes() -> None:
             expected = density[channel].take(position, axis=PLANES[plane][2])
             np.testing.assert_array_equal(np.asarray(image.get_array()).T[:-1, :-1], expected)
     assert any(isinstance(one, PolyCollection) for one in figure.axes[9].collections)
-    assert words_of(figure.axes[10]) == ["no energies in this data set"]
+    assert words_of(figure.axes[10]) == ["no energy in this data set"]
     headings = [text.get_text() for text in figure.texts]
     assert "xz-plane at y = 1.40 Å" in headings
     assert "Ru3O4, 6.00 x 7.00 x 11.00 Å" in headings
+
+
+def test_planes_of_a_slanted_cell_are_named_by_their_voxels() -> None:
+    atoms = lone_atom(SKEWED, (0.3, 0.3, 0.3))
+    figure = draw_overview(voxelize(atoms, GRID), atoms, GRID.species, positions=(3, 4, 8))
+    headings = {text.get_text() for text in figure.texts}
+    places = {"xz": "4 of 20 along b", "yz": "3 of 16 along a", "xy": "8 of 28 along c"}
+    assert {f"{plane}-plane at voxel {place}" for plane, place in places.items()} <= headings
 
 
 def test_every_picture_of_a_plane_has_as_many_pixels_to_an_angstrom() -> None:
@@ -484,23 +509,6 @@ def test_every_picture_of_a_plane_has_as_many_pixels_to_an_angstrom() -> None:
     for axes in figure.axes[:9]:
         per_angstrom = np.diff(axes.transData.transform([[0, 0], [1, 1]]), axis=0)[0]
         np.testing.assert_allclose(per_angstrom, 160.0 * find_layout(BRICK, 3).scale, rtol=1e-6)
-
-
-def words_on(figure: Figure) -> list[Text]:
-    """Every text that is drawn: of ticks, only those within the limits."""
-    words = [*figure.texts, *figure.legends[0].get_texts()]
-    for axes in figure.axes:
-        words += axes.texts
-        if axes.axison:
-            words += [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label]  # type: ignore[attr-defined]
-            for axis in (axes.xaxis, axes.yaxis):
-                low, high = sorted(axis.get_view_interval())
-                words += [
-                    tick.label1
-                    for tick in axis.get_major_ticks()
-                    if low <= tick.get_loc() <= high and tick.label1.get_visible()
-                ]
-    return words
 
 
 @pytest.mark.parametrize("case", ["slab", "cube", "tower", "triclinic", "three channels", "one bar"])
@@ -516,17 +524,7 @@ def test_no_words_lie_on_each_other_or_leave_the_page(case: str) -> None:
         atoms = atoms + Atoms("CN", positions=[[1, 1, 9], [4, 2, 9]])
         grid = Grid(species=("Ru", "O", "*"), shape=GRID.shape)
     figure = overview_of(atoms, grid, n_energies=1 if case == "one bar" else 200, edges=case != "one bar")
-    figure.canvas.draw()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in words_on(figure) if text.get_text().strip()]
-    page = figure.bbox
-    for word, box in boxes:
-        assert box.x0 >= 0.0, word
-        assert box.y0 >= 0.0, word
-        assert box.x1 <= page.x1, word
-        assert box.y1 <= page.y1, word
-    # Half a point of white around each word is its own.
-    clashes = [(a, b) for (a, box), (b, other) in itertools.combinations(boxes, 2) if box.padded(-1.0).overlaps(other)]
-    assert clashes == []
+    assert_readable(figure)
 
 
 def test_atoms_without_a_channel_of_their_own_are_marked_on_that_of_the_others() -> None:

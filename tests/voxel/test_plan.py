@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ruo2_voxel import BuildOptions, Grid, Ruo2Error, SourceError
+from ruo2_voxel import BuildOptions, Grid, Preparation, Ruo2Error, SourceError, SurfaceReference
 from ruo2_voxel.store.build import plan_build
 from tests.voxel.stores import GRID, N_FRAMES
 
@@ -22,8 +22,14 @@ CHANGES: dict[str, Any] = {
     "chunk": 8,
     "shard": 512,
     "compress": True,
+    "preparation": Preparation(orthogonal=True, vacuum=12.0),
+    "screen": "drop",
     "label": "none",
+    "reference": SurfaceReference(-24.0, -5.5, delta_mu=-0.5),
     "n_classes": 5,
+    "class_method": "quantile",
+    "clip": (0.05, 0.9),
+    "allow_empty_classes": True,
     "split_by": ("run", "facet"),
     "held_out": 0.2,
     "held_out_groups": (("1", "r110"), ("2", "r110")),
@@ -33,6 +39,7 @@ WITH: dict[str, dict[str, Any]] = {  # what a change needs beside it
     "combine": {"dtype": "float16"},
     "rotate": {"grid": Grid(shape=(8, 8, 8))},
     "held_out_groups": {"split_by": ("run", "facet")},
+    "reference": {"label": "surface-free-energy"},
 }
 
 
@@ -54,7 +61,8 @@ def test_options_survive_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_option_counts_for_the_checksum(name: str) -> None:
-    without = BuildOptions(**{"grid": GRID, **WITH.get(name, {})})
+    beside = WITH.get(name, {}) if name != "reference" else {}  # without it there cannot be the label that needs it
+    without = BuildOptions(**{"grid": GRID, **beside})
     assert changed(name).sha256() != without.sha256()
 
 
@@ -65,13 +73,19 @@ def test_every_option_counts_for_the_checksum(name: str) -> None:
         ({"chunk": 0}, "chunk must be at least 1; found 0"),
         ({"shard": -16}, "shard must be at least 1; found -16"),
         ({"seed": -1}, "seed must be at least 0; found -1"),
-        ({"n_classes": 0}, "n_classes must be at least 1; found 0"),
-        ({"n_classes": 128}, "n_classes must be at most 127; found 128"),
+        ({"n_classes": 0}, "n_classes must lie between 1 and 127; found 0"),
+        ({"n_classes": 128}, "n_classes must lie between 1 and 127; found 128"),
         ({"shard": 10, "chunk": 16}, "shard must be a multiple of chunk \\(16\\); found 10"),
         ({"shard": 24, "chunk": 16}, "shard must be a multiple of chunk \\(16\\); found 24"),
         ({"dtype": "int8"}, "dtype must be one of uint8, float16, float32; found 'int8'"),
         ({"combine": "max"}, "combine must be one of clip, none; found 'max'"),
-        ({"label": "mu_O"}, "label must be one of auto, energy-per-atom, energy, none; found 'mu_O'"),
+        ({"label": "mu_O"}, "label must be one of auto, .*surface-free-energy, none, or info:KEY; found 'mu_O'"),
+        ({"label": "info:"}, "label must be one of auto, .*; found 'info:'"),
+        ({"label": "surface-free-energy"}, "go together; found label 'surface-free-energy' without a reference"),
+        ({"reference": SurfaceReference(-24.0, -5.5)}, "go together; found label 'auto' with a reference"),
+        ({"class_method": "even"}, "method must be one of equal-width, clipped-equal-width, quantile; found 'even'"),
+        ({"clip": (0.5, 0.5)}, "clip must be two ascending quantiles from 0 to 1; found 0.5 and 0.5"),
+        ({"screen": "yes"}, "screen must be one of off, report, drop; found 'yes'"),
         ({"on_error": "ignore"}, "on_error must be one of raise, skip; found 'ignore'"),
         ({"combine": "none"}, "combine must be clip with dtype uint8"),
         ({"held_out": 1.0}, "held_out must lie between 0 and 1; found 1.0"),

@@ -290,8 +290,8 @@ def test_what_is_no_store_is_refused(store_path: Path, trajectory: str, tmp_path
 
 def test_a_store_of_another_version_is_refused(store_path: Path, tmp_path: Path) -> None:
     path = copy_of(store_path, tmp_path)
-    replace_root(path, lambda attributes: attributes.update(schema_version=2))
-    with pytest.raises(StoreError, match=r"must have schema version 1; found 2\. Read it with the release"):
+    replace_root(path, lambda attributes: attributes.update(schema_version=1))
+    with pytest.raises(StoreError, match=r"must have schema version 2; found 1\. Read it with the release"):
         open_store(path)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ruo2_voxel import Grid, StoreError, StructureError, build, open_store, verify_store
+from ruo2_voxel import Grid, StoreError, StructureError, SurfaceReference, build, open_store, verify_store
 from ruo2_voxel.store.target import LocalTarget
 from ruo2_voxel.store.write import shard_key
 from tests.voxel.stores import GRID, N_FRAMES, arrays_of, assert_same_store, structure, write_frames
@@ -249,7 +249,10 @@ def test_rows_of_another_selection_are_not_mixed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"label": "energy"},
+        {"label": "energy", "n_classes": 2},
+        {"label": "energy", "class_method": "clipped-equal-width", "clip": (0.2, 0.8), "n_classes": 3},
+        {"label": "energy", "allow_empty_classes": True},
+        {"label": "surface-free-energy", "reference": SurfaceReference(-24.0, -5.5), "class_method": "quantile"},
         {"label": "none"},
         {"n_classes": 4},
         {"split_by": ("run", "facet"), "held_out": 0.3},
@@ -295,11 +298,11 @@ def test_a_label_that_finished_shards_cannot_follow_is_refused(tmp_path: Path) -
 
 def test_what_decided_which_frames_were_left_out_stays(tmp_path: Path) -> None:
     source = write_frames(tmp_path / "bh.traj", [structure(index, energy=index != 3) for index in range(N_FRAMES)])
-    skipping = {"label": "energy", "on_error": "skip"}
+    skipping = {"label": "energy", "n_classes": 1, "on_error": "skip"}
     build_partly(source, tmp_path / "bh.zarr", **skipping)
     with pytest.raises(StoreError, match="it has label 'energy', not 'none'"):
         build(source, tmp_path / "bh.zarr", **OPTIONS, label="none", on_error="skip", resume=True)
-    build_partly(source, tmp_path / "bh.zarr", 48, **skipping, n_classes=3, resume=True)
+    build_partly(source, tmp_path / "bh.zarr", 48, **skipping | {"n_classes": 3}, resume=True)
     with pytest.raises(StoreError, match=r"it has split_by \[\], not \['run'\]"):
         build(source, tmp_path / "bh.zarr", **OPTIONS | skipping, split_by=("run",), resume=True)
     build(source, tmp_path / "bh.zarr", **OPTIONS | skipping, resume=True)
@@ -310,7 +313,7 @@ def test_what_decided_which_frames_were_left_out_stays(tmp_path: Path) -> None:
 def test_a_resumed_build_is_resumed_by_its_own_choices(tmp_path: Path) -> None:
     source = write_frames(tmp_path / "bh.traj", [structure(index, energy=index != 12) for index in range(N_FRAMES)])
     build_partly(source, tmp_path / "bh.zarr", 12)
-    skipping = {"label": "energy", "on_error": "skip"}
+    skipping = {"label": "energy", "n_classes": 1, "on_error": "skip"}
     build_partly(source, tmp_path / "bh.zarr", 36, **skipping, resume=True)
     with pytest.raises(StoreError, match="it has label 'energy', not 'auto'"):
         build(source, tmp_path / "bh.zarr", **OPTIONS, resume=True)

@@ -60,7 +60,7 @@ FAULTS = {
     no_energy: "must have an energy for --label energy; found nan",
     no_run: "info must have the key 'run' for --split-by; found the keys facet, mu_O, accepted",
 }
-ASKING: dict[str, Any] = {"label": "energy", "split_by": ("run",), "chunk": 2, "shard": 4}
+ASKING: dict[str, Any] = {"label": "energy", "n_classes": 1, "split_by": ("run",), "chunk": 2, "shard": 4}
 BAD = {
     0: no_cell,
     1: nan_position,

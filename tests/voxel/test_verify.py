@@ -212,7 +212,7 @@ def test_densities_beyond_the_last_structure_are_found(damaged: Path) -> None:
         structures[3, 1] = 7
 
     rewrite_chunk(damaged / "density/c/3/0/0/0/0", 1, 2, fill)
-    with pytest.raises(StoreError, match="chunk 7 must be zero beyond the last structure; found densities there"):
+    with pytest.raises(StoreError, match="chunk 7 must be zero beyond the last of 29 structures; found"):
         verify_store(open_store(damaged), 0)
 
 

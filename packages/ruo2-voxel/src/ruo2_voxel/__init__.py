@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ruo2_voxel.density.grid import AliasingWarning, Grid
+    from ruo2_voxel.density.slices import Slices, slices
     from ruo2_voxel.density.symmetry import move_atoms, rotate_z, translate
     from ruo2_voxel.density.voxelize import voxelize, voxelize_many
     from ruo2_voxel.errors import (
@@ -27,15 +28,26 @@ if TYPE_CHECKING:
     from ruo2_voxel.store.manifest import read_manifest, verify_manifest
     from ruo2_voxel.store.plan import BuildOptions
     from ruo2_voxel.store.reader import VoxelStore, open_store
+    from ruo2_voxel.store.slice_store import SliceStore, build_slices, open_slices
+    from ruo2_voxel.store.slice_view import SliceChoice, SliceView
     from ruo2_voxel.store.verify import verify_store
+    from ruo2_voxel.structures.classes import ClassBalanceWarning, classify
     from ruo2_voxel.structures.frames import Frame, Frames, open_frames
-    from ruo2_voxel.structures.labels import classify
+    from ruo2_voxel.structures.preparation import (
+        Changes,
+        Preparation,
+        orthogonalize,
+        repeat_to_square,
+        set_vacuum,
+    )
     from ruo2_voxel.structures.screening import Finding, Screening, screen, screen_arrays
+    from ruo2_voxel.structures.surface_energy import SurfaceReference, calibrate_oxygen, surface_free_energy
     from ruo2_voxel.structures.surfaces import TERMINATIONS, build_surface, bulk_rutile, surface_family
 
 # Imported when first used: `ruo2-voxel --help` need not wait for a compiler.
 _HOMES = {
     "ruo2_voxel.density.grid": ("AliasingWarning", "Grid"),
+    "ruo2_voxel.density.slices": ("Slices", "slices"),
     "ruo2_voxel.density.symmetry": ("move_atoms", "rotate_z", "translate"),
     "ruo2_voxel.density.voxelize": ("voxelize", "voxelize_many"),
     "ruo2_voxel.errors": (
@@ -51,9 +63,19 @@ _HOMES = {
     "ruo2_voxel.store.manifest": ("read_manifest", "verify_manifest"),
     "ruo2_voxel.store.plan": ("BuildOptions",),
     "ruo2_voxel.store.reader": ("VoxelStore", "open_store"),
+    "ruo2_voxel.store.slice_store": ("SliceStore", "build_slices", "open_slices"),
+    "ruo2_voxel.store.slice_view": ("SliceChoice", "SliceView"),
     "ruo2_voxel.store.verify": ("verify_store",),
+    "ruo2_voxel.structures.classes": ("ClassBalanceWarning", "classify"),
     "ruo2_voxel.structures.frames": ("Frame", "Frames", "open_frames"),
-    "ruo2_voxel.structures.labels": ("classify",),
+    "ruo2_voxel.structures.preparation": (
+        "Changes",
+        "Preparation",
+        "orthogonalize",
+        "repeat_to_square",
+        "set_vacuum",
+    ),
+    "ruo2_voxel.structures.surface_energy": ("SurfaceReference", "calibrate_oxygen", "surface_free_energy"),
     "ruo2_voxel.structures.screening": ("Finding", "Screening", "screen", "screen_arrays"),
     "ruo2_voxel.structures.surfaces": ("TERMINATIONS", "build_surface", "bulk_rutile", "surface_family"),
 }
@@ -63,6 +85,8 @@ __all__ = [
     "TERMINATIONS",
     "AliasingWarning",
     "BuildOptions",
+    "Changes",
+    "ClassBalanceWarning",
     "Finding",
     "Frame",
     "Frames",
@@ -70,24 +94,38 @@ __all__ = [
     "GridError",
     "ManifestError",
     "MissingExtraError",
+    "Preparation",
     "Ruo2Error",
     "Screening",
+    "SliceChoice",
+    "SliceStore",
+    "SliceView",
+    "Slices",
     "SourceError",
     "StoreError",
     "StructureError",
+    "SurfaceReference",
     "VoxelStore",
     "build",
+    "build_slices",
     "build_surface",
     "bulk_rutile",
+    "calibrate_oxygen",
     "classify",
     "move_atoms",
     "open_frames",
+    "open_slices",
     "open_store",
+    "orthogonalize",
     "read_manifest",
+    "repeat_to_square",
     "rotate_z",
     "screen",
     "screen_arrays",
+    "set_vacuum",
+    "slices",
     "surface_family",
+    "surface_free_energy",
     "translate",
     "verify_manifest",
     "verify_store",

@@ -17,6 +17,19 @@ def _grid_text(options: dict[str, Any]) -> str:
     return f"{','.join(options['species'])} on {sides} voxels, {width}"
 
 
+def _preparation_texts(preparation: dict[str, Any]) -> list[str]:
+    """What is done to cells, if anything."""
+    done = []
+    if preparation["orthogonal"]:
+        shear = preparation["max_shear"]
+        done.append("orthorhombic cells" + (f" (shear up to {shear:g})" if shear else ""))
+    if preparation["square"]:
+        done.append(f"nearly square ones (to {preparation['max_length']:g} Å, {preparation['max_atoms']} atoms)")
+    if preparation["vacuum"] is not None:
+        done.append(f"{preparation['vacuum']:g} Å of vacuum")
+    return [", ".join(done)] if done else []
+
+
 def plan_text(plan: dict[str, Any]) -> str:
     """Of `Plan.summary`."""
     options = plan["options"]
@@ -31,7 +44,9 @@ def plan_text(plan: dict[str, Any]) -> str:
         f"  grid      {_grid_text(options)}; Gaussians end at {plan['cutoff_angstrom']:.2f} Å",
         f"  copies    {options['copies']}{f', {moves} at random' if moves else ''}, seed {options['seed']}",
         f"  stored as {options['dtype']}{', zstd' if options['compress'] else ''}: {size} of densities uncompressed",
-        f"  label     {options['label']}, {options['n_classes']} classes",
+        *(f"  prepare   {text}" for text in _preparation_texts(options["preparation"])),
+        *([f"  screening {options['screen']}s what it finds"] if options["screen"] != "off" else []),
+        f"  label     {options['label']}, {options['n_classes']} {options['class_method']} classes",
         f"  split by  {','.join(options['split_by']) or 'nothing: all structures are for training'}",
         f"  memory    about {_bytes(plan['working_memory_bytes'])} beside the interpreter, {plan['workers']} threads",
         "nothing was written (--dry-run)",
@@ -55,18 +70,28 @@ def build_text(result: dict[str, Any]) -> str:
         lines.append(f"  left out  {result['skipped_frames']} frames; the first, {where}: {first['reason']}")
     if result["clipped_voxels"]:
         lines.append(f"  clipped   {result['clipped_voxels']} voxels above 1, where Gaussians overlap")
-    return "\n".join([*lines, *_label_lines(result)])
+    lines += _finding_line(result["findings_by_kind"])
+    lines += _label_lines(result)
+    if result.get("slices") is not None:
+        lines.append(f"  slices    {result['slices']}, as expected; ruo2-voxel slice --manifest writes them")
+    return "\n".join(lines)
+
+
+def _finding_line(found: dict[str, int]) -> list[str]:
+    kinds = ", ".join(f"{kind} in {n}" for kind, n in found.items())
+    return [f"  screening found {kinds} structures"] if found else []
 
 
 def _label_lines(summary: dict[str, Any]) -> list[str]:
     lines = []
     classes, split = summary["classes"], summary["split"]
-    if summary["without_energy"]:
+    if summary.get("without_energy"):
         lines.append(f"  energy    {summary['without_energy']} of {summary['structures']} structures have none")
     if classes:
         low, high = classes["edges"][0], classes["edges"][-1]
         counts = " ".join(map(str, classes["counts"]))
-        lines.append(f"  classes   {counts}  ({classes['label']}, {low:.4g} to {high:.4g} {classes['units']})")
+        sort = f"{classes['label']}, {classes['method']}, {low:.4g} to {high:.4g} {classes['units']}".rstrip()
+        lines.append(f"  classes   {counts}  ({sort})")
     if split["by"]:
         train, held_out = split["counts"]
         lines.append(
@@ -76,8 +101,49 @@ def _label_lines(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
+def prepare_text(result: dict[str, Any]) -> str:
+    """Of what `prepare_file` returns."""
+    cells = ", ".join(f"{n} of {size} cells" for size, n in result["structures_by_number_of_cells"].items())
+    lines = [
+        f"{result['location']}: {result['structures']} of {result['frames']} structures, {result['atoms']} atoms",
+        f"  supercells {cells.replace('of 1 cells', 'as they were')}",
+    ]
+    if result["sheared"]:
+        lines.append(f"  sheared   {result['sheared']} structures")
+    lines += _finding_line(result["findings_by_kind"])
+    if result["skipped_frames"]:
+        first = result["skipped"][0]
+        lines.append(f"  left out  {result['skipped_frames']} frames; the first, {first['frame']}: {first['reason']}")
+    return "\n".join(lines)
+
+
+def surfaces_text(result: dict[str, Any]) -> str:
+    """Of what `write_surfaces` returns."""
+    slabs = [f"  {slab:<24} {n}" for slab, n in result["slabs"].items()]
+    return "\n".join([f"{result['location']}: {result['structures']} slabs, {result['atoms']} atoms", *slabs])
+
+
+def _slices_text(summary: dict[str, Any]) -> str:
+    options, slicing = summary["options"], summary["slicing"]
+    where = slicing["positions"] if isinstance(slicing["positions"], str) else ",".join(map(str, slicing["positions"]))
+    empty = f", {slicing['empty']} empty ones left out" if slicing["empty"] else ""
+    lines = [
+        f"{summary['location']}: {summary['slices']} slices of {summary['structures']} structures",
+        f"  grid      {_grid_text(options)}, cut at {where} into {' and '.join(slicing['planes'])}-planes{empty}",
+        f"  stored as {options['dtype']}{', zstd' if slicing['compress'] else ''}, "
+        f"{_bytes(summary['density_bytes'])} uncompressed",
+        "  lattice   " + ", ".join(f"{low:.2f} to {high:.2f}" for low, high in summary["lattice_angstrom"]) + " Å",
+    ]
+    lines += _label_lines(summary)
+    lines += [f"  from      {each['path']}  sha256 {each['sha256'][:16]}..." for each in summary["sources"]]
+    lines.append(f"  made      {summary['created']} by ruo2-voxel {summary['versions']['ruo2-voxel']}")
+    return "\n".join(lines)
+
+
 def info_text(summary: dict[str, Any]) -> str:
-    """Of `summarize`."""
+    """Of `summarize` and `summarize_slices`."""
+    if "slicing" in summary:
+        return _slices_text(summary)
     options = summary["options"]
     fewest, most = summary["atoms_per_structure"]
     stored = f"{options['dtype']}{', zstd' if options['compress'] else ''}"
@@ -91,6 +157,8 @@ def info_text(summary: dict[str, Any]) -> str:
     if summary["energy_per_atom"]:
         low, high = summary["energy_per_atom"]
         lines.append(f"  energy    {low:.4f} to {high:.4f} eV/atom")
+    lines += [f"  prepared  {text}" for text in _preparation_texts(options["preparation"])]
+    lines += _finding_line(summary["findings_by_kind"])
     lines += _label_lines(summary)
     if summary["info_keys"]:
         lines.append(f"  info      {', '.join(summary['info_keys'])}")
@@ -102,10 +170,13 @@ def info_text(summary: dict[str, Any]) -> str:
 
 
 def verify_text(report: dict[str, Any]) -> str:
-    """Of what `verify_store` returns."""
+    """Of what `verify_store` and `verify_slices` return."""
     arrays, chunks = report["arrays"], report["chunks"]
+    sound = f"{report['location']}: sound. {arrays} arrays and {chunks} chunks of densities are as they must be"
+    if "slices" in report:
+        return sound
     return (
-        f"{report['location']}: sound. {arrays} arrays and {chunks} chunks of densities are as they must be;\n"
+        f"{sound};\n"
         f"  {report['voxelized_anew']} of {report['structures']} structures voxelized anew differ by "
         f"{report['largest_difference']:.2g} at most"
     )

@@ -1,5 +1,6 @@
 """The colour of each element, the same in every picture, and the scale from white through it for its density."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,3 +42,10 @@ def density_colours(symbol: str) -> "LinearSegmentedColormap":
     colour = colour_of(symbol)
     stops = [(0.0, np.ones(3)), (0.6, colour), (1.0, blend(colour, 0.0, 0.55))]
     return LinearSegmentedColormap.from_list(f"density of {symbol}", [(at, tuple(rgb)) for at, rgb in stops])
+
+
+def mix_inks(values: FloatArray, species: Sequence[str]) -> FloatArray:
+    """Densities (species, ...) in one picture, colours (..., 3), as inks of one print: darker where they overlap."""
+    inks = [density_colours(symbol)(channel)[..., :3] for symbol, channel in zip(species, values, strict=True)]
+    mixed: FloatArray = np.prod(inks, axis=0)
+    return mixed

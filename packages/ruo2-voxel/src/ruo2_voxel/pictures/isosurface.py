@@ -7,13 +7,14 @@ import numpy as np
 
 from ruo2_voxel.errors import GridError, MissingExtraError
 from ruo2_voxel.pictures.colours import FAINT, INK, blend, colour_of
-from ruo2_voxel.pictures.views import checked_cell, corners_of, edges_of, view_from
+from ruo2_voxel.pictures.views import checked_cell, corners_of, edges_of, is_upright, view_from
 from ruo2_voxel.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
 
+ELEVATION = 18.0  # of the viewer above the xy-plane, degrees
 FINE, FINE_SHARE = 0.2, 1 / 120  # between interpolated nodes: Å, or part of the longest cell vector if that is less
 MOST_FACES = 200_000  # in one picture, about: interpolate less where there would be more
 LIGHT = np.array([-0.45, 0.55, 0.70])  # right, up, towards the viewer
@@ -80,7 +81,8 @@ def draw_isosurface(
     species: Sequence[str],
     level: float = 0.5,
     azimuth: float | None = None,
-    elevation: float = 18.0,
+    elevation: float = ELEVATION,
+    fineness: float = 1.0,
 ) -> "PolyCollection":
     """The isosurfaces of all channels, each in its colour, in the cell; orthographic, true to Å in every direction.
 
@@ -99,6 +101,9 @@ def draw_isosurface(
     azimuth, elevation
         Where the viewer stands, degrees from x and above the xy-plane; before the edge between a and -b if None.
 
+    fineness
+        Of the triangles: 2 halves their sides, for a large picture.
+
     Raises
     ------
     MissingExtraError
@@ -113,11 +118,8 @@ def draw_isosurface(
     cell = checked_cell(cell)
     if density.ndim != 4 or len(species) != len(density):
         raise GridError(f"density must have a channel for each of {','.join(species)}, got shape {density.shape}")
-    if azimuth is None:
-        between = cell[0] / np.linalg.norm(cell[0]) - cell[1] / np.linalg.norm(cell[1])
-        azimuth = float(np.degrees(np.arctan2(between[1], between[0]))) - 15.0
-    view = view_from(azimuth, elevation)
-    surfaces = _find_surfaces(density, cell, level)
+    view = view_from(azimuth_before(cell) if azimuth is None else azimuth, elevation)
+    surfaces = _find_surfaces(density, cell, level, fineness)
     triangles = np.concatenate([vertices[faces] for vertices, faces in surfaces])
     channels = np.repeat(np.arange(len(species)), [len(faces) for _, faces in surfaces])
     colours = np.array([colour_of(symbol) for symbol in species])[channels]
@@ -155,6 +157,12 @@ def draw_isosurface(
     return collection
 
 
+def azimuth_before(cell: FloatArray) -> float:
+    """Degrees from x at which the viewer stands before the edge between a and -b, a little to its right."""
+    between = cell[0] / np.linalg.norm(cell[0]) - cell[1] / np.linalg.norm(cell[1])
+    return float(np.degrees(np.arctan2(between[1], between[0]))) - 15.0
+
+
 def _refine(values: FloatArray, axis: int, times: int) -> FloatArray:
     """The periodic cubic spline through the nodes along one axis, at `times` as many nodes."""
     n = values.shape[axis]
@@ -175,12 +183,15 @@ def _refine(values: FloatArray, axis: int, times: int) -> FloatArray:
     return refined
 
 
-def _find_surfaces(density: FloatArray, cell: FloatArray, level: float) -> list[tuple[FloatArray, IntArray]]:
+def _find_surfaces(
+    density: FloatArray, cell: FloatArray, level: float, fineness: float
+) -> list[tuple[FloatArray, IntArray]]:
     """Interpolated until Gaussians look round, or until there are about MOST_FACES."""
     surfaces = [find_isosurface(channel, cell, level) for channel in density]
     n_faces = sum(len(faces) for _, faces in surfaces)
     lengths = np.linalg.norm(cell, axis=1)
-    wanted = np.maximum(lengths / density.shape[1:] / min(FINE, FINE_SHARE * lengths.max()), 1.0)
+    spacing = min(FINE, FINE_SHARE * lengths.max()) / fineness
+    wanted = np.maximum(lengths / density.shape[1:] / spacing, 1.0)
     affordable = np.sqrt(MOST_FACES / max(n_faces, 1)) / np.cbrt(wanted.prod())
     x, y, z = (max(1, round(times * min(1.0, affordable))) for times in wanted)
     if x == y == z == 1:
@@ -208,7 +219,7 @@ def _draw_cell(axes: "Axes", cell: FloatArray, view: FloatArray) -> None:
     hidden = (np.abs(edges - farthest).max(axis=-1) < 1e-9).any(axis=-1)
     for which, order, width in ((hidden, 1, 0.5), (~hidden, 3, 0.8)):
         axes.add_collection(LineCollection(list(edges[which][:, :, :2]), colors=INK, linewidths=width, zorder=order))
-    upright = np.abs(cell - np.diag(np.diag(cell))).max() < 1e-9
+    upright = is_upright(cell)
     centre = corners[:, :2].mean(axis=0)
     for vector in range(3):
         along = (view @ cell[vector])[:2]

@@ -1,11 +1,12 @@
-"""A plane of a density in its element's colour, and which planes show most."""
+"""Planes of a density, one channel or all of them, in the colours of the elements; and which planes show most."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ruo2_voxel.errors import GridError
-from ruo2_voxel.pictures.colours import FAINT, INK, density_colours
+from ruo2_voxel.pictures.colours import FAINT, INK, density_colours, mix_inks
 from ruo2_voxel.pictures.views import axes_of, checked_cell, frame_axes, images_in_plane, view_of_plane
 from ruo2_voxel.typing import FloatArray
 
@@ -72,31 +73,74 @@ def draw_slice(
     StructureError
         A cell without volume.
     """
-    from matplotlib.patches import Polygon
-    from matplotlib.transforms import Affine2D
-
+    across = axes_of(plane)[2]
     cell = checked_cell(cell)
-    right, up, across = axes_of(plane)
     if position is None:
         position = find_densest_planes(channel[None])[across]
+    values = _cut(channel, plane, position)
+    image, outline = _lay(axes, values, cell, plane, position / channel.shape[across])
+    image.set(cmap=density_colours(symbol), clim=(0.0, 1.0))
+    if atom_positions is not None and len(atom_positions) > 0:
+        view = view_of_plane(plane, cell)
+        marks = _atoms_near(atom_positions, cell, plane, position / channel.shape[across]) @ view[:2].T
+        _mark_atoms(axes, marks, outline)
+    return image
+
+
+def draw_overlay(
+    axes: "Axes", density: FloatArray, cell: FloatArray, species: Sequence[str], plane: str, position: int
+) -> "AxesImage":
+    """One plane of all channels, each in its colour, to scale as in `draw_slice`.
+
+    Parameters
+    ----------
+    axes, cell, plane, position
+        As for `draw_slice`.
+    density
+        Shape (species, nx, ny, nz), from 0 to 1.
+    species
+        Element symbols in the order of the channels; "*" for all others.
+
+    Raises
+    ------
+    GridError
+        A plane or position that is not there.
+    StructureError
+        A cell without volume.
+    """
+    cell = checked_cell(cell)
+    values = np.stack([_cut(channel, plane, position) for channel in density])
+    height = position / density.shape[1 + axes_of(plane)[2]]
+    return _lay(axes, mix_inks(values, species), cell, plane, height)[0]
+
+
+def _cut(channel: FloatArray, plane: str, position: int) -> FloatArray:
+    """One plane; the axes that stay keep their order: first right, then up."""
+    across = axes_of(plane)[2]
     if not 0 <= position < channel.shape[across]:
         raise GridError(
             f"position of the {plane}-plane must lie between 0 and {channel.shape[across] - 1}, got {position}"
         )
-    values = channel.take(position, axis=across)  # the axes that stay keep their order: first right, then up
+    values: FloatArray = np.moveaxis(channel, across, 0)[position]
+    return values
+
+
+def _lay(axes: "Axes", pixels: FloatArray, cell: FloatArray, plane: str, height: float) -> "tuple[AxesImage, Patch]":
+    """Numbers or colours, shape (m, n) or (m, n, 3), on the plane of the cell at this scaled height; its border."""
+    from matplotlib.patches import Polygon
+    from matplotlib.transforms import Affine2D
+
+    right, up, across = axes_of(plane)
     view = view_of_plane(plane, cell)
-    corner = view[:2] @ (cell[across] * (position / channel.shape[across]))
+    corner = view[:2] @ (cell[across] * height)
     to_right, upwards = view[:2] @ cell[right], view[:2] @ cell[up]
     sides = np.linalg.norm(cell[[right, up]], axis=1)
-    half_voxels = 0.5 * sides / values.shape
+    half_voxels = 0.5 * sides / pixels.shape[:2]
     # One more node each way, so that the cell is covered from border to border.
     image = axes.imshow(
-        np.pad(values, (0, 1), mode="wrap").T,
+        np.pad(pixels, [(0, 1), (0, 1), (0, 0)][: pixels.ndim], mode="wrap").swapaxes(0, 1),
         origin="lower",
         interpolation="nearest",
-        cmap=density_colours(symbol),
-        vmin=0.0,
-        vmax=1.0,
         extent=(-half_voxels[0], sides[0] + half_voxels[0], -half_voxels[1], sides[1] + half_voxels[1]),
     )
     skew = np.eye(3)
@@ -107,11 +151,8 @@ def draw_slice(
     axes.add_patch(outline)
     outline.set_clip_on(False)
     image.set_clip_path(outline)
-    if atom_positions is not None and len(atom_positions) > 0:
-        marks = _atoms_near(atom_positions, cell, plane, position / channel.shape[across]) @ view[:2].T
-        _mark_atoms(axes, marks, outline)
     frame_axes(axes, plane, cell, view)
-    return image
+    return image, outline
 
 
 def _atoms_near(atom_positions: FloatArray, cell: FloatArray, plane: str, height: float) -> FloatArray:

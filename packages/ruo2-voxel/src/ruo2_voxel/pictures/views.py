@@ -4,6 +4,7 @@ A view is a 3 x 3 matrix whose rows are the unit vectors to the right, up, and t
 view share its coordinates: the corner of the cell, node (0, 0, 0), lies at (0, 0).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,22 @@ def checked_cell(cell: object) -> FloatArray:
     if vectors.shape != (3, 3) or not np.isfinite(vectors).all() or not abs(np.linalg.det(vectors)) > 1e-6:
         raise StructureError(f"the cell must be three vectors that span a volume, got {vectors.tolist()} Å")
     return vectors
+
+
+def is_upright(cell: FloatArray) -> bool:
+    """Whether the cell vectors lie along x, y and z."""
+    return bool(np.abs(cell - np.diag(np.diag(cell))).max() < 1e-9)
+
+
+def checked_density(density: object, species: Sequence[str]) -> FloatArray:
+    """Shape (species, nx, ny, nz); it must have a channel for each species, and no number that is none."""
+    values = np.asarray(density)
+    if values.ndim != 4 or len(values) != len(species) or values.size == 0:
+        names = ",".join(species)
+        raise GridError(f"density must have the shape (species, nx, ny, nz) with species {names}, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise GridError("density must be finite, got NaN or infinite values")
+    return values
 
 
 def view_of_plane(plane: str, cell: FloatArray) -> FloatArray:
@@ -124,6 +141,14 @@ def frame_axes(axes: "Axes", plane: str, cell: FloatArray, view: FloatArray) -> 
         axis.set_label_text(f"{_name_of(direction, vector)} (Å)", color=INK)
         axis.set_major_locator(MaxNLocator(nbins=min(4, max(1, int(room / 0.2))), steps=[1, 2, 5, 10], integer=True))
         axis.set_tick_params(colors=INK, length=3, width=0.6)
+
+
+def name_place(plane: str, position: int, shape: tuple[int, ...], cell: FloatArray) -> str:
+    """Where a plane lies: in Å in an orthorhombic cell that stands upright, else in voxels."""
+    across = axes_of(plane)[2]
+    if is_upright(cell):
+        return f"{'xyz'[across]} = {position / shape[across] * cell[across, across]:.2f} Å"
+    return f"voxel {position} of {shape[across]} along {'abc'[across]}"
 
 
 def _name_of(direction: FloatArray, vector: int) -> str:

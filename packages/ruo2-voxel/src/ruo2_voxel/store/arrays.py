@@ -13,7 +13,7 @@ import numpy as np
 from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import Zstd
 
-from ruo2_voxel.store.schema import DENSITY, DENSITY_ATTRIBUTES, DENSITY_DIMENSIONS, ZSTD_LEVEL, Column
+from ruo2_voxel.store.schema import COORDINATES, DENSITY_DIMENSIONS, ZSTD_LEVEL, Column, density_attributes
 from ruo2_voxel.store.shards import CHECKSUM
 from ruo2_voxel.store.target import Target
 from ruo2_voxel.typing import Array
@@ -28,9 +28,16 @@ def group_metadata(attributes: Mapping[str, Any]) -> bytes:
 
 
 def density_metadata(
-    n_structures: int, row_shape: Sequence[int], dtype: str, chunk: int, shard: int, compress: bool
+    n_grids: int,
+    row_shape: Sequence[int],
+    dtype: str,
+    chunk: int,
+    shard: int,
+    compress: bool,
+    dimensions: Sequence[str] = DENSITY_DIMENSIONS,
+    columns: Sequence[Column] = COORDINATES,
 ) -> bytes:
-    """What stands in zarr.json of the density array, whose shards `shards.ShardWriter` writes."""
+    """What stands in zarr.json of an array of grids, whose shards `shards.ShardWriter` writes."""
     inner = [_bytes_codec(dtype), *([_ZSTD] if compress else []), _CRC32C]
     sharding = {
         "name": "sharding_indexed",
@@ -42,12 +49,12 @@ def density_metadata(
         },
     }
     return _array_metadata(
-        shape=[n_structures, *row_shape],
+        shape=[n_grids, *row_shape],
         chunk_shape=[shard, *row_shape],
         dtype=dtype,
         codecs=[sharding],
-        attributes=DENSITY_ATTRIBUTES[dtype],
-        dimensions=DENSITY_DIMENSIONS,
+        attributes=density_attributes(dtype, columns),
+        dimensions=dimensions,
     )
 
 
@@ -113,14 +120,6 @@ def write_column(target: Target, column: Column, rows: Array, path: str = "") ->
     writer = ColumnWriter(target, column, len(rows), path)
     writer.append(rows)
     writer.close()
-
-
-def write_density_metadata(
-    target: Target, n_structures: int, row_shape: Sequence[int], dtype: str, chunk: int, shard: int, compress: bool
-) -> None:
-    """Make the shards, which are there already, an array."""
-    metadata = density_metadata(n_structures, row_shape, dtype, chunk, shard, compress)
-    target.put(f"{DENSITY}/zarr.json", metadata, durable=False)
 
 
 def _bytes_codec(dtype: str) -> dict[str, Any]:

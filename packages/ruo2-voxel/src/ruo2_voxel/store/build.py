@@ -14,7 +14,7 @@ from ruo2_voxel.density.grid import Grid
 from ruo2_voxel.errors import Ruo2Error, StoreError
 from ruo2_voxel.store.distributed import connect
 from ruo2_voxel.store.finish import finish
-from ruo2_voxel.store.plan import BuildOptions, Plan
+from ruo2_voxel.store.plan import BuildOptions, ExpectedStore, Plan
 from ruo2_voxel.store.provenance import describe_sources
 from ruo2_voxel.store.reader import open_store
 from ruo2_voxel.store.stream import Shard, read_shards
@@ -25,9 +25,12 @@ from ruo2_voxel.structures.specs import Specs
 
 PLAN_KEY = f"{STATE}plan.json"
 # A resumed build may choose these anew;
-DECIDED_LATER = ("label", "n_classes", "split_by", "held_out", "held_out_groups", "on_error")
+DECIDED_LATER = (
+    *("label", "reference", "n_classes", "class_method", "clip", "allow_empty_classes"),
+    *("split_by", "held_out", "held_out_groups", "on_error"),
+)
 # but not these, once frames were left out for want of what they ask for.
-DECIDE_FAULTS = ("label", "split_by")
+DECIDE_FAULTS = ("label", "reference", "split_by")
 
 
 def plan_build(
@@ -37,11 +40,13 @@ def plan_build(
     *,
     selection: str | None = None,
     workers: int | None = None,
+    expected: ExpectedStore | None = None,
 ) -> Plan:
     """Open the sources and resolve what a build would do; nothing is written."""
     if workers is not None and workers < 1:
         raise Ruo2Error(f"workers must be at least 1; found {workers}")
-    return Plan(open_frames(source, selection=selection), os.fspath(out), options, workers or _available_cores())
+    frames = open_frames(source, selection=selection)
+    return Plan(frames, os.fspath(out), options, workers or _available_cores(), expected)
 
 
 def build(
@@ -142,6 +147,8 @@ def _completed_before(plan: Plan) -> dict[str, Any]:
     """The summary of a build that has nothing left to resume: a job that is run again finds its work done."""
     store = open_store(plan.location)
     _require_same(store.attrs, plan, describe_sources(plan.frames), free=("on_error",))
+    if plan.expected is not None:
+        plan.expected.check(store.attrs, plan.location)
     skipped = [{**skip, "source": store.sources[skip["source_id"]]["path"]} for skip in store.skipped()[:10]]
     return _summary(plan, store.attrs, skipped, resumed=len(store), seconds=0.0)
 
@@ -158,6 +165,7 @@ def _summary(
         "frames": len(plan.frames),
         "skipped_frames": attributes["skipped_frames"],
         "skipped": list(skipped),
+        "findings_by_kind": attributes["findings_by_kind"],
         "without_energy": attributes["without_energy"],
         "clipped_voxels": attributes["quantisation"]["clipped_voxels"],
         "density_bytes": n_structures * plan.options.structure_bytes,

@@ -4,21 +4,23 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from ruo2_voxel.errors import Ruo2Error, StoreError
+from ruo2_voxel.errors import StoreError
 from ruo2_voxel.store import schema
-from ruo2_voxel.store.arrays import ColumnWriter, group_metadata, write_column, write_density_metadata
+from ruo2_voxel.store.arrays import ColumnWriter, density_metadata, group_metadata, write_column
 from ruo2_voxel.store.plan import BuildOptions, Plan
 from ruo2_voxel.store.provenance import now, package_versions
 from ruo2_voxel.store.schema import DENSITY, Column
+from ruo2_voxel.store.sorting import Fingerprints, write_classes, write_split
 from ruo2_voxel.store.table import Table
 from ruo2_voxel.store.target import STATE, Target
 from ruo2_voxel.store.write import part_key
-from ruo2_voxel.structures.labels import classify
-from ruo2_voxel.structures.splits import Group, choose_held_out, group_text
+from ruo2_voxel.structures.labels import Labelled, label_values
+from ruo2_voxel.structures.splits import Group, group_text
 from ruo2_voxel.typing import Array, FloatArray, IntArray
 
 Markers = Mapping[int, Mapping[str, Any]]
@@ -43,13 +45,12 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
     _remove_earlier_attempt(target)
     grid = options.grid
     row_shape = (grid.n_species, *grid.shape)
-    write_density_metadata(
-        target, n_structures, row_shape, options.dtype, options.chunk, options.shard, options.compress
-    )
+    metadata = density_metadata(n_structures, row_shape, options.dtype, options.chunk, options.shard, options.compress)
+    target.put(f"{DENSITY}/zarr.json", metadata, durable=False)  # makes the shards, which are there already, an array
     _write_coordinates(target, options, sources)
-    energies, n_atoms, groups = _write_tables(target, written, markers, options)
-    classes = _write_classes(target, energies, n_atoms, options)
-    split = _write_split(target, groups, options)
+    rows = _write_tables(target, written, markers, options)
+    classes = write_classes(target, rows.labels, options)
+    split = write_split(target, rows.groups, rows.prints, options)
     _write_skipped(target, skipped)
     attributes = {
         "schema": schema.SCHEMA,
@@ -71,9 +72,10 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
         "split": split,
         "info_keys": sorted({key for index in written for key in markers[index]["info_kinds"]}),
         "structures": n_structures,
-        "without_energy": int(np.count_nonzero(~np.isfinite(energies))),
+        "without_energy": rows.without_energy,
         "atoms": sum(markers[index]["n_atoms"] for index in written),
         "skipped_frames": len(skipped),
+        "findings_by_kind": rows.findings,
         "sources": list(sources),
         "seed": options.seed,
         "options": options.as_dict(),
@@ -82,6 +84,8 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
         "created": now(),
         "complete": True,
     }
+    if plan.expected is not None:
+        plan.expected.check(attributes, plan.location)
     target.publish(group_metadata(attributes))
     return attributes
 
@@ -105,10 +109,19 @@ def _write_coordinates(target: Target, options: BuildOptions, sources: Sequence[
     write_column(target, names, np.array([source["path"] for source in sources], dtype=object))
 
 
-def _write_tables(
-    target: Target, written: Sequence[int], markers: Markers, options: BuildOptions
-) -> tuple[FloatArray, IntArray, IntArray]:
-    """Stream the atoms of all shards into their arrays; returns energy, number of atoms and group of each structure."""
+@dataclass(frozen=True)
+class _Rows:
+    """What labels and splits are made of, of every structure."""
+
+    labels: dict[str, FloatArray]  # by name: that asked for, or those that "auto" may choose
+    groups: Array  # object: a Group each
+    prints: Fingerprints | None
+    without_energy: int
+    findings: dict[str, int]  # structures with a finding of each kind
+
+
+def _write_tables(target: Target, written: Sequence[int], markers: Markers, options: BuildOptions) -> _Rows:
+    """Stream the atoms of all shards into their arrays."""
     n_structures = sum(markers[index]["n_structures"] for index in written)
     n_atoms = sum(markers[index]["n_atoms"] for index in written)
     writers = {column.name: ColumnWriter(target, column, n_atoms) for column in schema.ATOM_COLUMNS}
@@ -116,9 +129,13 @@ def _write_tables(
     edges = ColumnWriter(target, schema.ATOM_OFFSET, n_structures + 1)
     edges.append(np.zeros(1, dtype=np.int64))
     info = _InfoWriter(target, [markers[index] for index in written], n_structures)
-    energies, counts, group_ids = [], [], []
+    wanted = ["energy-per-atom"] if options.label == "auto" else [options.label]
+    labels: dict[str, list[FloatArray]] = {name: [] for name in wanted}
+    prints = Fingerprints(options.grid) if options.split_by else None
+    group_ids: list[IntArray] = []
     ids: dict[Group, int] = {}
-    end = 0
+    findings: Counter[str] = Counter()
+    without_energy, end = 0, 0
     for table in _tables(target, written, markers):
         for name, rows in _rows(table, options).items():
             writers[name].append(rows)
@@ -126,15 +143,27 @@ def _write_tables(
         end += int(table.counts.sum())
         infos = [json.loads(text) for text in table.infos]
         info.append(infos)
-        energies.append(table.energies)
-        counts.append(table.counts)
+        of = Labelled(table.energies, table.counts, table.numbers, table.cells, infos)
+        for name in wanted:
+            labels[name].append(label_values(of, name, options.reference))
+        without_energy += int(np.count_nonzero(~np.isfinite(table.energies)))
+        for text in filter(None, table.findings):
+            findings.update({finding["kind"] for finding in json.loads(text)})
         group_ids.append(np.array([ids.setdefault(_group(each, target, options), len(ids)) for each in infos]))
+        if prints is not None:
+            prints.append(table)
     for writer in (*writers.values(), edges):
         writer.close()
     info.close()
     names = np.empty(len(ids), dtype=object)
     names[:] = list(ids)
-    return np.concatenate(energies), np.concatenate(counts), names[np.concatenate(group_ids)]
+    return _Rows(
+        labels={name: np.concatenate(parts) for name, parts in labels.items()},
+        groups=names[np.concatenate(group_ids)],
+        prints=prints,
+        without_energy=without_energy,
+        findings=dict(sorted(findings.items())),
+    )
 
 
 def _tables(target: Target, written: Sequence[int], markers: Markers) -> Iterator[Table]:
@@ -156,6 +185,7 @@ def _rows(table: Table, options: BuildOptions) -> dict[str, Array]:
         "atom_tag": table.tags,
         "atom_fixed": table.fixed,
         "energy": table.energies,
+        "magnetic_moment": table.magnetic_moments,
         "lattice": np.linalg.norm(table.cells, axis=2),
         "cell": table.cells,
         "pbc": table.pbc,
@@ -165,6 +195,11 @@ def _rows(table: Table, options: BuildOptions) -> dict[str, Array]:
         "copy": table.copies,
         "translation": table.shifts,
         "quarter_turns": table.quarter_turns,
+        "supercell": table.supercells,
+        "shear": table.shears,
+        "vacuum": table.vacuums,
+        "lift": table.lifts,
+        "findings": table.findings,
     }
 
 
@@ -230,56 +265,6 @@ def _group(info: Mapping[str, Any], target: Target, options: BuildOptions) -> Gr
                 f"those already written. Name other keys, or begin anew with --overwrite"
             )
     return tuple(group_text(info[key]) for key in options.split_by)
-
-
-def _write_classes(
-    target: Target, energies: FloatArray, n_atoms: IntArray, options: BuildOptions
-) -> dict[str, Any] | None:
-    """Sort the label into classes; None where there is no label."""
-    label = options.label
-    if label == "auto":
-        usable = np.isfinite(energies).all() and (n_atoms > 0).all()
-        label = "energy-per-atom" if usable and np.ptp(energies / np.maximum(n_atoms, 1)) > 0.0 else "none"
-    if label == "none":
-        write_column(target, schema.ENERGY_CLASS, np.full(len(energies), -1, dtype=np.int8))
-        return None
-    values = energies / n_atoms if label == "energy-per-atom" else energies
-    try:
-        classes, edges = classify(values, options.n_classes)
-    except Ruo2Error as error:
-        raise StoreError(f"label {label}: {error}. With --label none there are no classes") from error
-    write_column(target, schema.ENERGY_CLASS, classes)
-    return {
-        "label": label,
-        "method": "equal-width",
-        "units": "eV/atom" if label == "energy-per-atom" else "eV",
-        "edges": edges.tolist(),
-        "counts": np.bincount(classes, minlength=options.n_classes).tolist(),
-    }
-
-
-def _write_split(target: Target, groups: Array, options: BuildOptions) -> dict[str, Any]:
-    """Hold out whole groups of related structures."""
-    sizes = Counter(groups.tolist())
-    if options.held_out_groups:
-        held_out = frozenset(options.held_out_groups) & sizes.keys()
-        if not held_out:
-            raise StoreError(
-                f"{target.location}: one of the {len(options.held_out_groups)} groups to hold out must occur by "
-                f"{','.join(options.split_by)}; found none of them. Name the manifest of these data, or use --split-by"
-            )
-    elif options.split_by:
-        held_out = choose_held_out(sizes, options.held_out, options.seed)
-    else:
-        held_out = frozenset()
-    is_held_out = np.array([group in held_out for group in groups.tolist()], dtype=np.int8)
-    write_column(target, schema.SPLIT, is_held_out)
-    return {
-        "by": list(options.split_by),
-        "groups": len(sizes) if options.split_by else 0,
-        "held_out_groups": sorted(list(group) for group in held_out),
-        "counts": np.bincount(is_held_out, minlength=len(schema.SPLIT_NAMES)).tolist(),
-    }
 
 
 def _write_skipped(target: Target, skipped: Sequence[Mapping[str, Any]]) -> None:

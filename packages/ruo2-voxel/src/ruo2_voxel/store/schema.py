@@ -10,10 +10,18 @@ import numpy as np
 from ruo2_voxel.errors import StoreError
 
 SCHEMA: Final = "ruo2-voxel"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+
+SLICE_SCHEMA: Final = "ruo2-voxel-slices"
+SLICE_SCHEMA_VERSION: Final = 1
+VERSIONS: Final = {SCHEMA: SCHEMA_VERSION, SLICE_SCHEMA: SLICE_SCHEMA_VERSION}
+NAMES: Final = {SCHEMA: "voxel store", SLICE_SCHEMA: "store of slices"}
+
+FINISH: Final = "Finish it with ruo2-voxel build ... --resume, or, if it is to hold slices, cut them anew"
 
 DENSITY: Final = "density"
 DENSITY_DIMENSIONS: Final = ("structure", "species", "x", "y", "z")
+SLICE_DIMENSIONS: Final = ("slice", "species", "u", "z")  # u is x or y
 DTYPES: Final = ("uint8", "float16", "float32")
 FULL_SCALE: Final = 255  # what uint8 stores for a density of 1
 
@@ -41,11 +49,34 @@ ATTRIBUTES: Final = (
     "structures",
     "atoms",
     "skipped_frames",
+    "findings_by_kind",
     "without_energy",
     "sources",
     "seed",
     "options",
     "options_sha256",
+    "versions",
+    "created",
+)
+
+
+# The same of a store of slices.
+SLICE_ATTRIBUTES: Final = (
+    "species",
+    "shape",
+    "sigma_angstrom",
+    "alpha_per_square_angstrom",
+    "tol",
+    "quantisation",
+    "classes",
+    "split_names",
+    "split",
+    "plane_names",
+    "slicing",
+    "slices",
+    "structures",
+    "sources",
+    "options",
     "versions",
     "created",
 )
@@ -79,6 +110,13 @@ ATOM_COLUMNS: Final = (
 )
 STRUCTURE_COLUMNS: Final = (
     _column("energy", ("structure",), "float64", units="eV", long_name="potential energy, NaN if there is none"),
+    _column(
+        "magnetic_moment",
+        ("structure",),
+        "float64",
+        units="bohr_magneton",
+        long_name="total magnetic moment, NaN if there is none",
+    ),
     _column("lattice", ("structure", "xyz"), "float64", (3,), units="angstrom", long_name="lattice lengths"),
     _column(
         "cell", ("structure", "vector", "xyz"), "float64", (3, 3), units="angstrom", long_name="cell vectors in rows"
@@ -92,9 +130,36 @@ STRUCTURE_COLUMNS: Final = (
     _column(
         "quarter_turns", ("structure",), "int8", long_name="turns of the copy about z by 90 degrees, after the shift"
     ),
+    _column(
+        "supercell",
+        ("structure", "vector_in_plane", "vector_as_read"),
+        "int32",
+        (2, 2),
+        long_name="first two cell vectors, before moves, in units of those read",
+    ),
+    _column("shear", ("structure",), "float64", long_name="strain of preparation, 0 for none"),
+    _column(
+        "vacuum",
+        ("structure", "before_after"),
+        "float64",
+        (2,),
+        units="angstrom",
+        long_name="gap along the third cell vector before and after preparation, NaN where it played no part",
+    ),
+    _column(
+        "lift",
+        ("structure",),
+        "float64",
+        units="angstrom",
+        long_name="shift of the slab along its normal by preparation",
+    ),
+    _column("findings", ("structure",), "string", long_name="what screening found, as JSON; empty for nothing"),
 )
 ATOM_OFFSET: Final = _column(
     "atom_offset", ("structure_edge",), "int64", long_name="atoms of structure i: atom_offset[i] to atom_offset[i + 1]"
+)
+LABEL: Final = _column(
+    "label", ("structure",), "float64", long_name="what energy_class sorts, NaN if there is no label"
 )
 ENERGY_CLASS: Final = _column(
     "energy_class", ("structure",), "int8", long_name="class of the label, -1 if there is none"
@@ -105,6 +170,7 @@ SKIPPED_COLUMNS: Final = (
     _column("reason", ("skipped",), "string", long_name="why it was left out"),
 )
 SPLIT: Final = _column("split", ("structure",), "int8", long_name="index into the attribute split_names")
+COORDINATES: Final = (*STRUCTURE_COLUMNS, LABEL, ENERGY_CLASS, SPLIT)
 
 
 def bytes_per_structure(n_species: int, shape: Sequence[int], dtype: str) -> int:
@@ -116,32 +182,48 @@ def scale_of(dtype: str) -> float:
     return 1.0 / FULL_SCALE if dtype == "uint8" else 1.0
 
 
-DENSITY_ATTRIBUTES: Final = {
-    dtype: {
+SLICE_COLUMNS: Final = (
+    _column("lattice", ("slice", "uz"), "float64", (2,), units="angstrom", long_name="lattice lengths along u and z"),
+    _column("structure", ("slice",), "int64", long_name="structure in the store that the slice was cut from"),
+    _column("plane", ("slice",), "int8", long_name="index into the attribute plane_names"),
+    _column("position", ("slice",), "int32", long_name="voxel at which it was cut, across its plane"),
+    _column("energy", ("slice",), "float64", units="eV", long_name="potential energy of the structure"),
+    _column("label", ("slice",), "float64", long_name="what energy_class sorts, NaN if there is no label"),
+    _column("energy_class", ("slice",), "int8", long_name="class of the structure, -1 if there is none"),
+    _column("split", ("slice",), "int8", long_name="index into the attribute split_names"),
+    _column("source_id", ("slice",), "int32", long_name="index into the attribute sources"),
+    _column("frame_id", ("slice",), "int64", long_name="frame in its source file; a database's row id"),
+    _column("copy", ("slice",), "int32", long_name="which copy of the frame"),
+)
+
+
+def density_attributes(dtype: str, columns: Sequence[Column]) -> dict[str, Any]:
+    """Of the array of grids, with the columns that are coordinates of it."""
+    scale = {"scale_factor": scale_of(dtype), "add_offset": 0.0} if dtype == "uint8" else {}
+    return {
         "long_name": "Gaussian density of each species",
-        "coordinates": " ".join(column.name for column in (*STRUCTURE_COLUMNS, ENERGY_CLASS, SPLIT)),
-        **({"scale_factor": scale_of(dtype), "add_offset": 0.0} if dtype == "uint8" else {}),
+        "coordinates": " ".join(column.name for column in columns),
+        **scale,
     }
-    for dtype in DTYPES
-}
 
 
-def check_attributes(attributes: dict[str, Any], location: str) -> None:
-    """Refuse what is no complete voxel store of a schema known here."""
-    if attributes.get("schema") != SCHEMA:
+def check_attributes(attributes: dict[str, Any], location: str, wanted: str = SCHEMA) -> None:
+    """Refuse what is no complete store of the wanted schema, in the version known here."""
+    found = attributes.get("schema")
+    if found != wanted:
+        hint = {SCHEMA: ". It holds structures: use open_store", SLICE_SCHEMA: ". It holds slices: use open_slices"}
+        advice = hint.get(str(found), "")
+        raise StoreError(f"{location}: must be a {NAMES[wanted]} (schema {wanted!r}); found schema {found!r}{advice}")
+    version = VERSIONS[wanted]
+    if attributes.get("schema_version") != version:
         raise StoreError(
-            f"{location}: must be a voxel store (schema {SCHEMA!r}); found schema {attributes.get('schema')!r}"
-        )
-    if attributes.get("schema_version") != SCHEMA_VERSION:
-        raise StoreError(
-            f"{location}: must have schema version {SCHEMA_VERSION}; found {attributes.get('schema_version')!r}. "
+            f"{location}: must have schema version {version}; found {attributes.get('schema_version')!r}. "
             f"Read it with the release of ruo2-voxel that wrote it, or build it anew"
         )
     if attributes.get("complete") is not True:
-        raise StoreError(
-            f"{location}: the build of this store is not complete. Finish it with ruo2-voxel build ... --resume"
-        )
-    missing = [name for name in ATTRIBUTES if name not in attributes]
+        raise StoreError(f"{location}: the build of this store is not complete. {FINISH}")
+    names = ATTRIBUTES if wanted == SCHEMA else SLICE_ATTRIBUTES
+    missing = [name for name in names if name not in attributes]
     if missing:
         raise StoreError(
             f"{location}: must have the attributes {', '.join(missing)}; found none of that name. Its zarr.json was "

@@ -1,7 +1,8 @@
 """From frames to shards: frames are read, checked and copied in order, and gathered into tables of one shard each."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -9,8 +10,11 @@ import numpy as np
 from ruo2_voxel.density.voxelize import find_faults
 from ruo2_voxel.errors import OR_DROP, SourceError, StructureError
 from ruo2_voxel.store.plan import BuildOptions, Plan
-from ruo2_voxel.store.table import Move, Table
+from ruo2_voxel.store.table import Candidate, Move, Table
 from ruo2_voxel.structures.frames import Frame
+from ruo2_voxel.structures.labels import Labelled, label_values, why_without
+from ruo2_voxel.structures.preparation import Preparer
+from ruo2_voxel.structures.screening import Finding, screen_arrays
 
 FRAMES_PER_CHECK: Final = 64
 STILL: Final = Move(np.zeros(3), 0)
@@ -59,34 +63,34 @@ class _Candidates:
         self._plan = plan
         self._results = _checked(plan, first // plan.options.copies)
         self._next = first
-        self._frame: Frame | None = None  # whose copies are being made
+        self._candidate: Candidate | None = None  # whose copies are being made
         self._source_id = 0
 
     def take(self, index: int, first: int) -> Shard:
         """Gather the next shard."""
         options = self._plan.options
-        frames: list[Frame] = []
+        candidates: list[Candidate] = []
         source_ids: list[int] = []
         copies: list[int] = []
         moves: list[Move] = []
         skipped: list[Skip] = []
-        while len(frames) < options.shard and self._next < self._plan.n_candidates:
+        while len(candidates) < options.shard and self._next < self._plan.n_candidates:
             ordinal, copy = divmod(self._next, options.copies)
-            if self._frame is None:
+            if self._candidate is None:
                 _, self._source_id, result = next(self._results)
                 if isinstance(result, Skip):
                     skipped.append(result)
                     self._next = (ordinal + 1) * options.copies
                     continue
-                self._frame = result
-            frames.append(self._frame)
+                self._candidate = result
+            candidates.append(self._candidate)
             source_ids.append(self._source_id)
             copies.append(copy)
             moves.append(draw_move(options, ordinal, copy))
             self._next += 1
             if copy + 1 == options.copies:
-                self._frame = None
-        table = Table.of(frames, source_ids, copies, moves) if frames else None
+                self._candidate = None
+        table = Table.of(candidates, source_ids, copies, moves) if candidates else None
         return Shard(index, first, self._next, table, tuple(skipped))
 
 
@@ -99,27 +103,29 @@ def draw_move(options: BuildOptions, ordinal: int, copy: int) -> Move:
     return Move(shift, int(random.integers(4)) if options.rotate else 0)
 
 
-def _checked(plan: Plan, start: int) -> Iterator[tuple[int, int, Frame | Skip]]:
-    """(ordinal, source, frame or the reason to leave it out), one for each frame; raises instead where asked to."""
+def _checked(plan: Plan, start: int) -> Iterator[tuple[int, int, Candidate | Skip]]:
+    """(ordinal, source, structure or the reason to leave it out), one for each frame; raises instead where asked to."""
     skip = plan.options.on_error == "skip"
+    refine = _Refinery(plan.options)
     unreadable: dict[int, SourceError] = {}
     block: list[tuple[int, Frame]] = []
 
-    def flush() -> Iterator[tuple[int, int, Frame | Skip]]:
-        reasons = _faults([frame for _, frame in block], plan.options) if block else {}
-        readable = {ordinal: (position, frame) for position, (ordinal, frame) in enumerate(block)}
-        for ordinal in sorted(readable.keys() | unreadable.keys()):
+    def flush() -> Iterator[tuple[int, int, Candidate | Skip]]:
+        results = dict(zip((ordinal for ordinal, _ in block), refine([frame for _, frame in block]), strict=True))
+        frames = dict(block)
+        for ordinal in sorted(frames.keys() | unreadable.keys()):
             source_id, frame_id = plan.frames.locate(ordinal)
-            position, frame = readable.get(ordinal, (-1, None))
-            if frame is None:
+            if ordinal in unreadable:
                 _, _, reason = str(unreadable[ordinal]).partition(": ")  # the frame is named beside it
                 yield ordinal, source_id, Skip(source_id, frame_id, reason.removesuffix(OR_DROP))
-            elif position not in reasons:
-                yield ordinal, source_id, frame
-            elif skip:
-                yield ordinal, source_id, Skip(source_id, frame.index, reasons[position].removesuffix(OR_DROP))
+                continue
+            result, frame = results[ordinal], frames[ordinal]
+            if isinstance(result, Candidate):
+                yield ordinal, source_id, result
+            elif skip or isinstance(result, _Dropped):
+                yield ordinal, source_id, Skip(source_id, frame.index, result.reason.removesuffix(OR_DROP))
             else:
-                raise StructureError(f"{frame.where()}: {reasons[position]}")
+                raise StructureError(f"{frame.where()}: {result.reason}")
         block.clear()
         unreadable.clear()
 
@@ -130,29 +136,73 @@ def _checked(plan: Plan, start: int) -> Iterator[tuple[int, int, Frame | Skip]]:
     yield from flush()
 
 
+@dataclass(frozen=True)
+class _Fault:
+    """Why a frame cannot be used."""
+
+    reason: str
+
+
+class _Dropped(_Fault):
+    """Why a frame is not wanted, though it could be used."""
+
+
+class _Refinery:
+    """Frames in, structures ready for a store out: checked, screened, prepared."""
+
+    def __init__(self, options: BuildOptions) -> None:
+        self._options = options
+        self._prepare = Preparer(options.preparation).frame
+
+    def __call__(self, frames: list[Frame]) -> list[Candidate | _Fault]:
+        faults = _faults(frames, self._options) if frames else {}
+        return [
+            _Fault(faults[position]) if position in faults else self._refine(frame)
+            for position, frame in enumerate(frames)
+        ]
+
+    def _refine(self, frame: Frame) -> Candidate | _Fault:
+        findings: list[Finding] = []
+        try:
+            if self._options.screen != "off":
+                findings = screen_arrays(frame.numbers, frame.positions, frame.cell, frame.pbc)
+            if findings and self._options.screen == "drop":
+                return _Dropped("; ".join(f"{finding.kind}: {finding.reason}" for finding in findings))
+            prepared, changes = self._prepare(frame)
+        except StructureError as error:
+            return _Fault(f"{error}{OR_DROP}")
+        return Candidate(prepared, changes, _findings_text(findings))
+
+
+def _findings_text(findings: Sequence[Finding]) -> str:
+    return json.dumps([asdict(finding) for finding in findings]) if findings else ""
+
+
 def _faults(frames: list[Frame], options: BuildOptions) -> dict[int, str]:
     """Frames that cannot be used, by position, and why."""
-    counts = [len(frame.numbers) for frame in frames]
+    counts = np.array([len(frame.numbers) for frame in frames])
+    numbers = np.concatenate([frame.numbers for frame in frames])
+    cells = np.array([frame.cell for frame in frames])
     with np.errstate(over="ignore"):  # what is too large for a float32 is not finite in a store
         positions = np.concatenate([frame.positions for frame in frames]).astype(np.float32)
     faults = find_faults(
         positions=positions,
-        numbers=np.concatenate([frame.numbers for frame in frames]),
+        numbers=numbers,
         offsets=np.concatenate([[0], np.cumsum(counts)]),
-        cells=np.array([frame.cell for frame in frames]),
+        cells=cells,
         grid=options.grid,
     )
+    if options.label not in ("auto", "none"):
+        energies = np.array([frame.energy for frame in frames])
+        of = Labelled(energies, counts, numbers, cells, [frame.info for frame in frames])
+        labels = label_values(of, options.label, options.reference)
+        for position in np.flatnonzero(~np.isfinite(labels)).tolist():
+            frame = frames[position]
+            why = why_without(options.label, options.reference, frame.energy, frame.info)
+            faults.setdefault(position, f"{why}{OR_DROP}")  # ASE knows no energy of a structure that has a fault
     for position, frame in enumerate(frames):
-        if position in faults:  # ASE knows no energy of such a structure
-            continue
-        if options.label in ("energy", "energy-per-atom") and not np.isfinite(frame.energy):
-            faults[position] = (
-                f"must have an energy for --label {options.label}; found {frame.energy:g}. Use --label none{OR_DROP}"
-            )
-        elif options.label == "energy-per-atom" and counts[position] == 0:
-            faults[position] = "must have atoms for --label energy-per-atom; found none"
         for key in options.split_by:
-            if key not in frame.info:
+            if key not in frame.info and position not in faults:
                 known = ", ".join(map(str, frame.info)) or "none"
                 faults[position] = f"info must have the key {key!r} for --split-by; found the keys {known}"
     return faults

@@ -132,7 +132,7 @@ class LocalTarget:
     def publish(self, root: bytes) -> None:
         for leftover in self.building.rglob("*.partial"):
             leftover.unlink()
-        shutil.rmtree(self.building / STATE)
+        _remove(self.building / STATE)
         # Small arrays are not durable yet; side by side the disk syncs many files at once.
         with ThreadPoolExecutor(16) as threads:
             list(threads.map(_sync, self.building.rglob("*")))
@@ -235,7 +235,7 @@ class UrlTarget:
 
     def publish(self, root: bytes) -> None:
         self.put("zarr.json", root)
-        self.fs.rm(f"{self.root}/{STATE}".rstrip("/"), recursive=True)
+        self.remove(STATE)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

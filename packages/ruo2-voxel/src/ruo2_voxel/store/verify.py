@@ -9,8 +9,12 @@ import numpy as np
 from ruo2_voxel.density.voxelize import voxelize_many
 from ruo2_voxel.errors import StoreError
 from ruo2_voxel.store import schema
+from ruo2_voxel.store.grid_store import GridStore
 from ruo2_voxel.store.plan import options_sha256
 from ruo2_voxel.store.reader import VoxelStore
+from ruo2_voxel.store.slice_store import SliceStore
+from ruo2_voxel.structures.labels import Labelled, label_values
+from ruo2_voxel.structures.surface_energy import SurfaceReference
 from ruo2_voxel.typing import Array, FloatArray
 
 
@@ -46,15 +50,7 @@ def verify_store(
     """
     _verify_attributes(store)
     arrays = _verify_schema(store)
-    for chunk in range(store.n_chunks):
-        rows = store.read_chunk(chunk)
-        beyond = len(store) - chunk * len(rows)
-        if rows[max(0, beyond) :].any():
-            raise StoreError(
-                f"{store.location}: chunk {chunk} must be zero beyond the last structure; found densities there"
-            )
-        if progress is not None:
-            progress(1)
+    _verify_chunks(store, progress)
     _verify_checksums(store, arrays)
     _verify_atoms(store)
     _verify_labels(store)
@@ -69,6 +65,52 @@ def verify_store(
         "voxelized_anew": n,
         "largest_difference": largest,
     }
+
+
+def verify_slices(store: SliceStore, progress: Callable[[int], None] | None = None) -> dict[str, Any]:
+    """Read every byte of a store of slices.
+
+    Returns
+    -------
+    report
+        What was checked: arrays and chunks.
+
+    Raises
+    ------
+    StoreError
+        The first promise that does not hold: an array that is missing or of another shape or type, a checksum, classes
+        or splits that are not counted as they are.
+    """
+    n = len(store)
+    wanted = {column.name: (column.dimensions, column.dtype, (n, *column.tail)) for column in schema.SLICE_COLUMNS} | {
+        schema.DENSITY: (schema.SLICE_DIMENSIONS, str(store.dtype), (n, *store.layout.row_shape))
+    }
+    arrays = _arrays(store)
+    _verify_arrays(store, arrays, wanted)
+    _verify_chunks(store, progress)
+    _verify_checksums(store, arrays)
+    classes, split = store.attrs["classes"], store.attrs["split"]
+    for what, values, said in (
+        ("classes", store.energy_class, None if classes is None else classes["counts"]),
+        ("split", store.split, split["counts"]),
+    ):
+        if said is not None and np.bincount(values, minlength=len(said)).tolist() != said:
+            raise StoreError(f"{store.location}: {what} must be counted as they are; found the counts {said}")
+    return {"location": store.location, "slices": n, "arrays": len(arrays), "chunks": store.n_chunks}
+
+
+def _verify_chunks(store: GridStore, progress: Callable[[int], None] | None) -> None:
+    """Every chunk of grids has its checksum, and nothing lies beyond the last grid."""
+    for chunk in range(store.n_chunks):
+        rows = store.read_chunk(chunk)
+        beyond = len(store) - chunk * len(rows)
+        if rows[max(0, beyond) :].any():
+            raise StoreError(
+                f"{store.location}: chunk {chunk} must be zero beyond the last of {len(store)} {store.noun}; found "
+                f"densities there"
+            )
+        if progress is not None:
+            progress(1)
 
 
 def _verify_attributes(store: VoxelStore) -> None:
@@ -101,7 +143,7 @@ def _verify_schema(store: VoxelStore) -> dict[str, Any]:
     density = (schema.DENSITY_DIMENSIONS, options["dtype"], (n, store.grid.n_species, *store.grid.shape))
     expected: dict[str, tuple[tuple[str, ...], str, tuple[int, ...]]] = {schema.DENSITY: density}
     columns = [("", column) for column in (*schema.ATOM_COLUMNS, *schema.STRUCTURE_COLUMNS)]
-    columns += [("", column) for column in (schema.ATOM_OFFSET, schema.ENERGY_CLASS, schema.SPLIT)]
+    columns += [("", column) for column in (schema.ATOM_OFFSET, schema.LABEL, schema.ENERGY_CLASS, schema.SPLIT)]
     columns += [(f"{schema.SKIPPED}/", column) for column in schema.SKIPPED_COLUMNS]
     rows = {
         "structure": n,
@@ -117,14 +159,7 @@ def _verify_schema(store: VoxelStore) -> dict[str, Any]:
     expected["species"] = (("species",), "string", (store.grid.n_species,))
     expected["source_name"] = (("source",), "string", (len(store.sources),))
     arrays = _arrays(store)
-    for name, wanted in expected.items():
-        if name not in arrays:
-            raise StoreError(f"{store.location}: the array {name} must be there; found none")
-        array = arrays[name]
-        dtype = "string" if wanted[1] == "string" and array.dtype.kind in "OTU" else str(array.dtype)
-        found = (tuple(array.metadata.dimension_names or ()), dtype, array.shape)
-        if found != wanted:
-            raise StoreError(f"{store.location}: {name} must have dimensions, type and shape {wanted}; found {found}")
+    _verify_arrays(store, arrays, expected)
     sizes = (arrays[schema.DENSITY].chunks[0], (arrays[schema.DENSITY].shards or (0,))[0])
     if sizes != (options["chunk"], options["shard"]):
         raise StoreError(
@@ -137,7 +172,21 @@ def _verify_schema(store: VoxelStore) -> dict[str, Any]:
     return arrays
 
 
-def _arrays(store: VoxelStore) -> dict[str, Any]:
+def _verify_arrays(
+    store: GridStore, arrays: dict[str, Any], expected: dict[str, tuple[tuple[str, ...], str, tuple[int, ...]]]
+) -> None:
+    """Each array is there, with these dimensions, type and shape."""
+    for name, wanted in expected.items():
+        if name not in arrays:
+            raise StoreError(f"{store.location}: the array {name} must be there; found none")
+        array = arrays[name]
+        dtype = "string" if wanted[1] == "string" and array.dtype.kind in "OTU" else str(array.dtype)
+        found = (tuple(array.metadata.dimension_names or ()), dtype, array.shape)
+        if found != wanted:
+            raise StoreError(f"{store.location}: {name} must have dimensions, type and shape {wanted}; found {found}")
+
+
+def _arrays(store: GridStore) -> dict[str, Any]:
     """Every array in the store, by its path."""
     try:
         with warnings.catch_warnings(action="ignore"):  # of files that belong to no array; what is missing shows below
@@ -146,7 +195,7 @@ def _arrays(store: VoxelStore) -> dict[str, Any]:
         raise StoreError(f"{store.location}: metadata of its arrays must be sound; found: {error}") from error
 
 
-def _verify_checksums(store: VoxelStore, arrays: dict[str, Any]) -> None:
+def _verify_checksums(store: GridStore, arrays: dict[str, Any]) -> None:
     """Every chunk of the small arrays is there and reads; reading compares its checksum."""
     for name, array in arrays.items():
         if name == schema.DENSITY:
@@ -190,22 +239,30 @@ def _verify_labels(store: VoxelStore) -> None:
     """Classes are those that the edges give, and the counts of classes and splits are right."""
     classes, split = store.attrs["classes"], store.attrs["split"]
     if classes is None:
-        expected = np.full(len(store), -1)
+        expected, values = np.full(len(store), -1), np.full(len(store), np.nan)
     else:
-        per_atom = classes["label"] == "energy-per-atom"
-        values = store.energy / store.n_atoms if per_atom else store.energy
+        infos = [dict(zip(store.info, row, strict=True)) for row in zip(*store.info.values(), strict=True)]
+        of = Labelled(store.energy, store.n_atoms, store.array("atom_number")[:], store.cell, infos)
+        values = label_values(of, classes["label"], _reference(store))
         expected = np.searchsorted(classes["edges"][1:-1], values, side="right")
         found = np.bincount(store.energy_class, minlength=len(classes["edges"]) - 1).tolist()
         if (classes["edges"][0], classes["edges"][-1]) != (values.min(), values.max()) or classes["counts"] != found:
             raise StoreError(
-                f"{store.location}: edges and counts of the classes must be those of its energies; found the edges "
+                f"{store.location}: edges and counts of the classes must be those of its label; found the edges "
                 f"{classes['edges']} and the counts {classes['counts']}"
             )
     if not np.array_equal(store.energy_class, expected):
         raise StoreError(f"{store.location}: energy_class must be what the edges give; found other classes")
+    if not np.array_equal(store.label, values, equal_nan=True):
+        raise StoreError(f"{store.location}: label must be what its structures give; found other numbers")
     found = np.bincount(store.split, minlength=len(schema.SPLIT_NAMES)).tolist()
     if split["counts"] != found:
         raise StoreError(f"{store.location}: the split must count {found} structures; found {split['counts']}")
+
+
+def _reference(store: VoxelStore) -> SurfaceReference | None:
+    reference = store.attrs["options"]["reference"]
+    return None if reference is None else SurfaceReference(**reference)
 
 
 def _verify_grids(store: VoxelStore, sample: Array) -> float:

@@ -23,12 +23,14 @@ from ruo2_voxel.store.target import STATE, Target, open_target
 from ruo2_voxel.typing import Array, IntArray
 
 CLIPPED_ABOVE: Final = 1.0001  # the rounded peak of a lone atom is not counted as clipped
+RESUME: Final = "Shards already complete are kept: make room, then go on with --resume"
 
 Progress = Callable[[int], None]
 
 
-def shard_key(index: int) -> str:
-    return f"{DENSITY}/c/{index}/0/0/0/0"
+def shard_key(index: int, n_axes: int = 4) -> str:
+    """Of a shard of grids with so many axes, the species included."""
+    return f"{DENSITY}/c/{index}{'/0' * n_axes}"
 
 
 def part_key(index: int) -> str:
@@ -56,14 +58,13 @@ def write_shard(
 
 
 @contextlib.contextmanager
-def explain_write_errors(location: str) -> Iterator[None]:
+def explain_write_errors(location: str, remedy: str = RESUME) -> Iterator[None]:
     """Turn what the system says of a full or forbidden place into a message that says what to do."""
     try:
         yield
     except OSError as error:
         raise StoreError(
-            f"{location}: must be writable and have room; found {error.strerror or error}. Shards already complete are "
-            f"kept: make room, then go on with --resume"
+            f"{location}: must be writable and have room; found {error.strerror or error}. {remedy}"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ruo2_voxel.errors import Ruo2Error
 
@@ -12,6 +12,30 @@ Group = tuple[str, ...]
 def group_text(value: object) -> str:
     """The value of a key as it stands in a group: text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def join_groups(groups: Iterable[Group], pairs: Iterable[tuple[Group, Group]]) -> dict[Group, Group]:
+    """For each group the first, by name, of those that hang together with it.
+
+    Parameters
+    ----------
+    groups
+        All of them.
+    pairs
+        Groups that must not be parted, as one holds a near-copy of a structure of the other.
+    """
+    first = {group: group for group in groups}
+
+    def root(group: Group) -> Group:
+        while first[group] != group:
+            first[group] = first[first[group]]
+            group = first[group]
+        return group
+
+    for one, other in pairs:
+        low, high = sorted((root(one), root(other)))
+        first[high] = low
+    return {group: root(group) for group in first}
 
 
 def choose_held_out(sizes: Mapping[Group, int], fraction: float, seed: int) -> frozenset[Group]:

@@ -101,7 +101,7 @@ class Census:
         if others:
             remedy = "Add it to expected.species, or drop such frames from the file."
             self._note(place, "species", ", ".join(expected.species), ", ".join(others), strange, remedy)
-        lowest, highest = expected.n_atoms
+        lowest, highest = expected.n_atoms or (0, len(frame.numbers))
         if not lowest <= len(frame.numbers) <= highest:
             remedy = "Correct expected.atoms_per_structure, or drop such frames from the file."
             self._note(place, "atoms", f"{lowest} to {highest}", f"{len(frame.numbers)}", strange, remedy)
@@ -125,7 +125,7 @@ class Census:
 
     def _add_info(self, info: dict[str, Any], place: str) -> None:
         for key in info:
-            if key not in self.manifest.info:
+            if key not in self.manifest.info and self.manifest.info_complete:
                 meaning = "Nobody can know what it says."
                 self._note(place, f"info {key}", "a key under [info]", "none", meaning, f"Describe it: [info.{key}].")
         for key, meant in self.manifest.info.items():

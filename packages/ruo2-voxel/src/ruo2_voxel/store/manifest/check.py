@@ -106,9 +106,18 @@ def verify_manifest(manifest: Manifest, advance: Advance | None = None) -> Manif
 
 
 def _missing_file(file: DataFile) -> Problem:
+    size = "a file" if file.n_bytes is None else f"{file.n_bytes} bytes"
+    if file.obtain is not None:
+        return Problem(
+            where=f"file {file.name}",
+            expected=f"{size} at {file.path}",
+            found="no such file",
+            meaning="It does not come with the manifest.",
+            remedy=" ".join(file.obtain.split()),
+        )
     return Problem(
         where=f"file {file.name}",
-        expected=f"{file.n_bytes} bytes at {file.path}",
+        expected=f"{size} at {file.path}",
         found="no such file",
         meaning="It may not have been copied along with the manifest, or the manifest was moved away from it.",
         remedy="Put the file there, or correct `path`, which counts from the manifest's folder.",
@@ -119,9 +128,11 @@ def _check_bytes(file: DataFile) -> Iterator[Problem]:
     """Size first, which says more about what happened than a checksum does."""
     n_bytes = file.path.stat().st_size
     remedy = "Fetch the file again; if the change is meant, write a new manifest for it."
-    if n_bytes != file.n_bytes:
+    if file.n_bytes is not None and n_bytes != file.n_bytes:
         meaning = "Part of it is missing: a copy that was cut short?" if n_bytes < file.n_bytes else "It has grown."
         yield Problem(f"file {file.name}", f"{file.n_bytes} bytes", f"{n_bytes}", meaning, remedy)
+    if file.sha256 is None:
+        return
     with file.path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     if sha256 != file.sha256:

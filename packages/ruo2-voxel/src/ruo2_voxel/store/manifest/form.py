@@ -12,6 +12,7 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from ruo2_voxel.errors import ManifestError
+from ruo2_voxel.store.manifest.recipe import Recipe, read_recipe
 from ruo2_voxel.store.manifest.strict_toml import StrictTable, read_toml
 
 FORM = 1  # of the manifest itself, its key `manifest_form`
@@ -23,13 +24,17 @@ INFO_TYPES: dict[str, type] = {"string": str, "integer": int, "float": float, "b
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of structures: `name` as the manifest writes it, `path` where it lies, its size in bytes, its frames."""
+    """A file of structures: `name` as the manifest writes it, `path` where it lies, its size in bytes, its frames.
+
+    `obtain` says how to come by a file that is not shipped; its checksum and size may be unknown (None) then.
+    """
 
     name: str
     path: Path
-    sha256: str
-    n_bytes: int
+    sha256: str | None
+    n_bytes: int | None
     n_frames: int
+    obtain: str | None
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,14 @@ class InfoKey:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the files hold together; both ends of a range are allowed. `energy_ev` is None where frames have none."""
+    """What the files hold together; both ends of a range are allowed.
+
+    `n_atoms` is None where nobody knows, `energy_ev` where that or where frames have none.
+    """
 
     n_frames: int
     species: tuple[str, ...]
-    n_atoms: tuple[int, int]
+    n_atoms: tuple[int, int] | None
     energy_ev: tuple[float, float] | None
 
 
@@ -115,7 +123,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A dataset: where it comes from, its files, the meaning of what they hold, and its split."""
+    """A dataset: where it comes from, its files, the meaning of what they hold, its split, and what to make of it.
+
+    `info_complete` is False where frames may have keys that nobody has described.
+    """
 
     path: Path
     name: str
@@ -128,8 +139,10 @@ class Manifest:
     units: Mapping[str, str]
     info: Mapping[str, InfoKey]
     tags: Mapping[int, str]
+    info_complete: bool
     expected: Expected
     split: Split | None
+    recipe: Recipe | None
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -168,8 +181,10 @@ def read_manifest(path: str | Path) -> Manifest:
         units=_read_units(top.table("units")),
         info={key: _read_info_key(info.table(key)) for key in info.keys},
         tags=_read_tags(top.table("tags")) if "tags" in top.keys else {},
+        info_complete=top.take("info_complete", bool) if "info_complete" in top.keys else True,
         expected=_read_expected(top.table("expected")),
         split=_read_split(top.table("split")) if "split" in top.keys else None,
+        recipe=read_recipe(top) if "build" in top.keys else None,
     )
     top.finish()
     _check_counts(top, manifest)
@@ -179,17 +194,20 @@ def read_manifest(path: str | Path) -> Manifest:
 
 
 def _read_file(table: StrictTable) -> DataFile:
-    name, sha256 = table.text("path"), table.text("sha256")
+    name = table.text("path")
+    obtain = table.text("obtain") if "obtain" in table.keys else None
+    sha256 = table.text("sha256") if obtain is None or "sha256" in table.keys else None
     if PurePosixPath(name).is_absolute():
         table.refuse("path", f"must be relative to the manifest's folder, to hold on every machine; found {name}")
-    if not re.fullmatch("[0-9a-f]{64}", sha256):
+    if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
         table.refuse("sha256", f"must be 64 hexadecimal digits in lower case, as sha256sum prints them; found {sha256}")
     return DataFile(
         name=name,
         path=table.file.parent / name,
         sha256=sha256,
-        n_bytes=table.count("bytes", lowest=1),
+        n_bytes=table.count("bytes", lowest=1) if obtain is None or "bytes" in table.keys else None,
         n_frames=table.count("frames", lowest=1),
+        obtain=obtain,
     )
 
 
@@ -242,7 +260,7 @@ def _read_expected(table: StrictTable) -> Expected:
     return Expected(
         n_frames=table.count("frames", lowest=1),
         species=species,
-        n_atoms=table.range("atoms_per_structure", int),
+        n_atoms=table.range("atoms_per_structure", int) if "atoms_per_structure" in table.keys else None,
         energy_ev=table.range("energy_eV", float) if "energy_eV" in table.keys else None,
     )
 
