@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := packages/ruo2-voxel packages/ruo2-wgan
 TOOLS := ruff mypy import-linter pytest hypothesis
 DEMO := demo-output
-BENCHMARKS := kernel build reading scaling preparation
+BENCHMARKS := kernel build reading scaling preparation decode decode_accuracy
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -46,6 +46,7 @@ demo: $(STAMP) ## Build stores from the shipped trajectory and from slabs, check
 	$(BIN)/ruo2-voxel build --manifest data_manifests/ruo2-bh-mini.toml --out $(DEMO)/ruo2-bh-mini.zarr --overwrite
 	$(BIN)/ruo2-voxel info $(DEMO)/ruo2-bh-mini.zarr
 	$(BIN)/ruo2-voxel verify $(DEMO)/ruo2-bh-mini.zarr
+	$(BIN)/ruo2-voxel decode $(DEMO)/ruo2-bh-mini.zarr --out $(DEMO)/decoded.traj --overwrite
 	$(BIN)/ruo2-voxel show $(DEMO)/ruo2-bh-mini.zarr --out $(DEMO)/ruo2-bh-mini.png
 	$(BIN)/ruo2-voxel show $(DEMO)/ruo2-bh-mini.zarr --out $(DEMO)/classes.png --picture classes
 	@echo "--- Slabs of all low-index facets, prepared as the thesis prepared its GAP set"

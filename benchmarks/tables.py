@@ -1,7 +1,7 @@
-"""Writes the tables of the README from the records in benchmarks/results/, between their markers.
+"""Writes the tables of the documentation from the records in benchmarks/results/, between their markers.
 
-python benchmarks/tables.py            rewrite README.md
-python benchmarks/tables.py --check    say whether it agrees with the records
+python benchmarks/tables.py            rewrite README.md and docs/decoding.md
+python benchmarks/tables.py --check    say whether they agree with the records
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "decoding.md")
 RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -66,7 +66,65 @@ def preparation_table(record: Record) -> str:
     return f"{table}\n{_targets(record['ratios'])}\n{_setting(record)}"
 
 
-TABLES = {"kernel": kernel_table, "build": build_table, "reading": reading_table, "preparation": preparation_table}
+def decode_table(record: Record) -> str:
+    """Time a frame, beside voxelizing and a pipeline of SciPy's parts, and errors."""
+    rows = []
+    for kind, times in record["microseconds_per_frame"].items():
+        ours = times["decode"]["best"]
+        for name, each in times.items():
+            accuracy = record["accuracy"][kind].get(name)
+            error = "" if accuracy is None else f"{accuracy['rms_angstrom']:.2g}"
+            rows.append([kind, name, f"{each['best']:.0f}", f"{each['best'] / ours:.3g}", error])
+    table = _table(["densities", "", "µs a frame", "over `decode`", "RMS error, Å"], rows)
+    targets = [{**ratio, "setting": ratio["kind"]} for ratio in record["ratios"]]
+    return f"{table}\n{_targets(targets)}\n{_setting(record)}"
+
+
+def decode_accuracy_table(record: Record) -> str:
+    """Recall, precision and error, first on the default grid, then over grids and widths."""
+    default = record["default"]
+    n = f"{default['frames']:,} frames"
+    rows = [
+        [kind, *(f"{each[name]:.5g}" for name in ("recall", "precision")), *_errors(each)]
+        for kind, each in sorted(default["kinds"].items(), key=lambda item: _by_noise(item[0]))
+    ]
+    first = _table([f"default grid, {n}", "recall", "precision", "RMS error, Å", "largest, Å"], rows)
+    kinds = sorted(next(row["kinds"] for row in record["rows"] if "kinds" in row), key=_by_noise)
+    rows = []
+    for row in record["rows"]:
+        head = ["×".join(map(str, row["shape"])), f"{row['sigma_angstrom']:g}", f"{row['sigma_in_widest_voxels']:.2f}"]
+        rows.append(
+            head + ([_accuracy(row["kinds"][kind]) for kind in kinds] if "kinds" in row else ["refused"] * len(kinds))
+        )
+    second = _table(["grid", "sigma, Å", "sigma, voxels", *kinds], rows)
+    return f"{first}\n{second}\n{_setting(record, '')}"
+
+
+def _by_noise(kind: str) -> tuple[int, str]:
+    """In the order of what is done to a density: nothing, steps of 1/255, more and more noise."""
+    _, _, share = kind.partition("noise ")
+    return int(share.removesuffix(" %") or 0), kind
+
+
+def _errors(each: Record) -> list[str]:
+    return [f"{each[name]:.2g}" for name in ("rms_angstrom", "largest_angstrom")]
+
+
+def _accuracy(each: Record) -> str:
+    """The RMS error, and recall and precision in per cent where they are not full."""
+    if each["missed"] == each["extra"] == 0:
+        return f"{each['rms_angstrom']:.2g}"
+    return f"{each['rms_angstrom']:.2g} ({100 * each['recall']:.4g}, {100 * each['precision']:.4g})"
+
+
+TABLES = {
+    "kernel": kernel_table,
+    "build": build_table,
+    "reading": reading_table,
+    "preparation": preparation_table,
+    "decode": decode_table,
+    "decode_accuracy": decode_accuracy_table,
+}
 
 
 def _targets(targets: list[Record]) -> str:
@@ -82,12 +140,12 @@ def _targets(targets: list[Record]) -> str:
     return _table(["ratio", "to be", "measured", "met"], rows)
 
 
-def _setting(record: Record) -> str:
+def _setting(record: Record, rounds: str = "; best of all rounds") -> str:
     machine = record["machine"]
     run = record.get("run", record)
     return (
         f"Measured {run['date']} on {machine['cores']} cores of {machine['processor']}, Python {machine['python']}, "
-        f"with `{run['command']}`; best of all rounds.\n"
+        f"with `{run['command']}`{rounds}.\n"
     )
 
 
@@ -110,13 +168,15 @@ def rewritten(text: str) -> str:
 
 
 @click.command(help=__doc__)
-@click.option("--check", is_flag=True, help="Change nothing; fail if the README differs.")
+@click.option("--check", is_flag=True, help="Change nothing; fail if a page differs.")
 def main(check: bool) -> None:
-    text = README.read_text(encoding="utf-8")
-    wanted = rewritten(text)
-    if check:
-        sys.exit("README.md differs from benchmarks/results: run python benchmarks/tables.py" if wanted != text else 0)
-    README.write_text(wanted, encoding="utf-8")
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        wanted = rewritten(text)
+        if check and wanted != text:
+            sys.exit(f"{page.name} differs from benchmarks/results: run python benchmarks/tables.py")
+        if not check:
+            page.write_text(wanted, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -135,6 +135,34 @@ def test_a_store_is_sliced(slabs: Path, tmp_path: Path) -> None:
     assert "positions must be different ones from 0 to 7" in beyond.err
 
 
+def test_grids_become_atoms_again_and_files_for_viewers(tmp_path: Path) -> None:
+    assert run("build", "--db", f"{MINI}@::100", "--out", tmp_path / "bh.zarr", "--label", "none").code == 0
+    store = open_store(tmp_path / "bh.zarr")
+    report = result_of(run("decode", tmp_path / "bh.zarr", "--out", tmp_path / "decoded.traj", "--json"))
+    assert (report["structures"], report["atoms"]) == (len(store), store.n_atoms.sum())
+    assert report["with_other_counts"] == 0
+    decoded = read(tmp_path / "decoded.traj", ":")
+    assert [len(atoms) for atoms in decoded] == store.n_atoms.tolist()
+    one = run("decode", tmp_path / "bh.zarr", "--out", tmp_path / "one.xyz", "--index", 3, "--exclude", "Ru-O=2.2")
+    assert one.code == 0
+    assert "1 structures" in one.out
+    assert "merged    peaks too near each other in 1 structures" in one.out
+    for arguments, code, found in (
+        (["--out", tmp_path / "decoded.traj"], 1, "must not exist yet. Name another, or replace it with --overwrite"),
+        (["--out", tmp_path / "other.traj", "--exclude", "Ru"], 2, "as in Ru-O=1.2; found 'Ru'"),
+        (["--out", tmp_path / "other.traj", "--exclude", "Ru-H=1"], 1, "exclusion must be of pairs of Ru,O"),
+        (["--out", tmp_path / "other.traj", "--index", 99], 1, "indices must lie within 16 structures; found [99]"),
+    ):
+        refused = run("decode", tmp_path / "bh.zarr", *arguments)
+        assert refused.code == code
+        assert found in refused.err
+    exported = run("export", tmp_path / "bh.zarr", "--out", tmp_path / "bh.cube", "--index", -1)
+    assert exported.out.split() == [str(tmp_path / f"bh-{symbol}.cube") for symbol in ("Ru", "O")]
+    assert len(read(tmp_path / "bh-O.cube")) == store.n_atoms[-1]
+    assert run("export", tmp_path / "bh.zarr", "--out", tmp_path / "bh.xsf", "--species", "O").code == 0
+    assert len(read(tmp_path / "bh.xsf")) == store.n_atoms[0]
+
+
 def test_the_demonstration_set_is_replayed_from_its_manifest(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data_manifests").mkdir()

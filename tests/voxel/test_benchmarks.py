@@ -103,12 +103,12 @@ def test_records_compare_line_by_line_and_do_not_name_the_machine(run: tuple[str
     assert record["versions"]["numpy"]
 
 
-def test_the_tables_of_the_readme_are_those_of_the_records() -> None:
+def test_the_tables_of_the_documentation_are_those_of_the_records() -> None:
     done = subprocess.run([sys.executable, "benchmarks/tables.py", "--check"], check=False, cwd=ROOT)
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["build", "reading", "scaling", "preparation"])
+@pytest.mark.parametrize("name", ["build", "reading", "scaling", "preparation", "decode", "decode_accuracy"])
 def test_a_quick_run_gives_a_record(name: str, tmp_path: Path) -> None:
     command = [sys.executable, f"benchmarks/{name}.py", "--quick", "--out", str(tmp_path / "record.json")]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=300)

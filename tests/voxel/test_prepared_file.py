@@ -231,8 +231,8 @@ def test_an_interrupted_block_leaves_nothing(suffix: str, tmp_path: Path) -> Non
         ("out.unheard", "many structures, such as .traj or .extxyz; found unheard"),
         ("out.cube", "many structures, such as .traj or .extxyz; found cube"),
         ("POSCAR", "many structures, such as .traj or .extxyz; found vasp"),
-        ("missing/out.traj", "must be the name of a file in a folder that exists"),
-        ("folder.traj", "must be the name of a file in a folder that exists"),
+        ("missing/out.traj", "must exist. Make it, or choose another place"),
+        ("folder.traj", "must be the name of a file; found a folder"),
     ],
 )
 def test_names_that_cannot_be_written(name: str, found: str, tmp_path: Path) -> None:
@@ -245,10 +245,9 @@ def test_names_that_cannot_be_written(name: str, found: str, tmp_path: Path) -> 
 def test_structures_that_a_format_cannot_hold_are_named(tmp_path: Path) -> None:
     atoms = sampled(0)
     atoms.arrays["numbers"] = np.array(["a"] * len(atoms))
-    writer = StructureWriter(tmp_path / "out.xsf")
-    writer.write(atoms)
-    with pytest.raises(Ruo2Error, match=r"out\.xsf: .*ASE can write them as xsf; found .* Write a \.traj instead"):
-        writer.__exit__(None, None, None)
+    found = r"out\.xsf: .*ASE can write them as xsf; found .* Write a \.traj instead"
+    with pytest.raises(Ruo2Error, match=found), StructureWriter(tmp_path / "out.xsf") as writer:
+        writer.write(atoms)
     assert left_in(tmp_path) == set()
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ruo2_voxel.density.decode import Decoded, Merged, decode, decode_many
     from ruo2_voxel.density.grid import AliasingWarning, Grid
     from ruo2_voxel.density.slices import Slices, slices
     from ruo2_voxel.density.symmetry import move_atoms, rotate_z, translate
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
         StructureError,
     )
     from ruo2_voxel.store.build import build
+    from ruo2_voxel.store.decode import decode_store
+    from ruo2_voxel.store.export import export_grid, write_grid
     from ruo2_voxel.store.manifest import read_manifest, verify_manifest
     from ruo2_voxel.store.plan import BuildOptions
     from ruo2_voxel.store.reader import VoxelStore, open_store
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 # Imported when first used: `ruo2-voxel --help` need not wait for a compiler.
 _HOMES = {
+    "ruo2_voxel.density.decode": ("Decoded", "Merged", "decode", "decode_many"),
     "ruo2_voxel.density.grid": ("AliasingWarning", "Grid"),
     "ruo2_voxel.density.slices": ("Slices", "slices"),
     "ruo2_voxel.density.symmetry": ("move_atoms", "rotate_z", "translate"),
@@ -60,6 +64,8 @@ _HOMES = {
         "StructureError",
     ),
     "ruo2_voxel.store.build": ("build",),
+    "ruo2_voxel.store.decode": ("decode_store",),
+    "ruo2_voxel.store.export": ("export_grid", "write_grid"),
     "ruo2_voxel.store.manifest": ("read_manifest", "verify_manifest"),
     "ruo2_voxel.store.plan": ("BuildOptions",),
     "ruo2_voxel.store.reader": ("VoxelStore", "open_store"),
@@ -87,12 +93,14 @@ __all__ = [
     "BuildOptions",
     "Changes",
     "ClassBalanceWarning",
+    "Decoded",
     "Finding",
     "Frame",
     "Frames",
     "Grid",
     "GridError",
     "ManifestError",
+    "Merged",
     "MissingExtraError",
     "Preparation",
     "Ruo2Error",
@@ -112,6 +120,10 @@ __all__ = [
     "bulk_rutile",
     "calibrate_oxygen",
     "classify",
+    "decode",
+    "decode_many",
+    "decode_store",
+    "export_grid",
     "move_atoms",
     "open_frames",
     "open_slices",
@@ -131,6 +143,7 @@ __all__ = [
     "verify_store",
     "voxelize",
     "voxelize_many",
+    "write_grid",
 ]
 
 

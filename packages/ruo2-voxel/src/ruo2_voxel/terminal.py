@@ -182,6 +182,25 @@ def verify_text(report: dict[str, Any]) -> str:
     )
 
 
+def decode_text(report: dict[str, Any]) -> str:
+    """Of what `decode_store` returns."""
+    n = report["structures"]
+    lines = [
+        f"{report['location']}: {report['atoms']} atoms in {n} structures",
+        f"  plausible {report['plausible']} of {n}: with atoms, none too close, none standing for several",
+        f"  residual  {report['mean_residual']:.2g} of density, root mean square",
+    ]
+    if report["with_merged_peaks"]:
+        lines.append(f"  merged    peaks too near each other in {report['with_merged_peaks']} structures")
+    if report["with_crowded_peaks"]:
+        lines.append(f"  crowded   several atoms in one place in {report['with_crowded_peaks']} structures")
+    if report["with_other_counts"]:
+        lines.append(
+            f"  atoms     other numbers than the store was made of in {report['with_other_counts']} structures"
+        )
+    return "\n".join(lines)
+
+
 def manifest_text(report: dict[str, Any]) -> str:
     """Of `ManifestReport.as_dict`."""
     species = ", ".join(f"{symbol} in {n}" for symbol, n in report["species"].items())

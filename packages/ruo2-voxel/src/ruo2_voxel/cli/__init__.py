@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ruo2_voxel.cli.build import build
+from ruo2_voxel.cli.decoding import decode, export
 from ruo2_voxel.cli.manifests import manifest
 from ruo2_voxel.cli.stores import info, show, slice_, verify
 from ruo2_voxel.cli.structures import prepare, surfaces
@@ -27,10 +28,11 @@ def cli() -> None:
     ruo2-voxel build --db bh.traj --out bh.zarr     voxelize a trajectory
     ruo2-voxel info bh.zarr                         what a store holds
     ruo2-voxel show bh.zarr --out bh.png            look at it
+    ruo2-voxel decode bh.zarr --out decoded.traj    grids back into atoms
     """
 
 
-for command in (build, info, verify, show, slice_, prepare, surfaces, manifest):
+for command in (build, info, verify, show, slice_, decode, export, prepare, surfaces, manifest):
     cli.add_command(command)
 
 

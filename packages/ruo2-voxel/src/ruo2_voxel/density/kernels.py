@@ -104,7 +104,7 @@ def _round_up(n: int) -> int:
     return -(-n // LANES) * LANES
 
 
-def _part(function: Function) -> Function:
+def part(function: Function) -> Function:
     """Compile what compiled code alone calls: without wrappers for Python it takes a third less time to compile."""
     compile_part: Callable[[Function], Function] = njit(  # type: ignore[call-overload]
         nogil=True, cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
@@ -133,7 +133,7 @@ def render(
                 clipped[s] += quantise_out(work, quantised[s, c])
 
 
-@_part
+@part
 def arrange(batch: Batch, s: int, work: Workspace) -> tuple[FloatArray, IntArray, IntArray]:
     """Atoms of structure s in voxel steps, their canonical order, and where each channel begins in it."""
     nx, ny, _ = work.shape
@@ -145,7 +145,7 @@ def arrange(batch: Batch, s: int, work: Workspace) -> tuple[FloatArray, IntArray
     return t, order, work.bins[:: nx * ny].copy()
 
 
-@_part
+@part
 def wrap_to_voxels(positions: FloatArray, inverse_cell: FloatArray, shape: tuple[int, int, int], t: FloatArray) -> None:
     """Positions (Å) in voxel steps from the cell's corner, wrapped to [0, n)."""
     for a in range(positions.shape[0]):
@@ -157,7 +157,7 @@ def wrap_to_voxels(positions: FloatArray, inverse_cell: FloatArray, shape: tuple
             t[a, axis] = value if value < shape[axis] else 0.0  # rounding may reach the far end, which is node 0
 
 
-@_part
+@part
 def order_atoms(t: FloatArray, channel: IntArray, nx: int, ny: int, bins: IntArray, order: IntArray) -> None:
     """Order by channel, x and y voxel, then exact coordinates; afterwards bins[c * nx * ny] is where channel c begins.
 
@@ -186,7 +186,7 @@ def order_atoms(t: FloatArray, channel: IntArray, nx: int, ny: int, bins: IntArr
             order[j] = a
 
 
-@_part
+@part
 def precedes(t: FloatArray, a: int, b: int) -> bool:
     for axis in range(3):
         if t[a, axis] != t[b, axis]:
@@ -194,7 +194,7 @@ def precedes(t: FloatArray, a: int, b: int) -> bool:
     return False
 
 
-@_part
+@part
 def accumulate(batch: Batch, s: int, t: FloatArray, atoms: IntArray, work: Workspace) -> None:
     """Add the Gaussians of `atoms`, of structure s, to the scratch grid."""
     metric, radius = batch.metrics[s], batch.radii[s]
@@ -210,13 +210,13 @@ def accumulate(batch: Batch, s: int, t: FloatArray, atoms: IntArray, work: Works
             add_row_by_row(metric, radius, t, block, work)
 
 
-@_part
+@part
 def window_length(radius: float) -> int:
     """Voxels along one axis that may lie within `radius` of an atom less than half a voxel from the middle one."""
     return 2 * int(radius + 0.5) + 1
 
 
-@_part
+@part
 def prepare_window(batch: Batch, s: int, work: Workspace) -> None:
     """What the windows of all atoms of structure s share."""
     select_rows(batch.metrics[s], batch.cutoffs[s], batch.radii[s], work)
@@ -224,7 +224,7 @@ def prepare_window(batch: Batch, s: int, work: Workspace) -> None:
         make_constant_table(batch.metrics[s], batch.radii[s], work)
 
 
-@_part
+@part
 def select_rows(metric: FloatArray, cutoff: float, radius: FloatArray, work: Workspace) -> None:
     """Rows of each plane of a window that come within the cutoff of an atom less than half a voxel from its middle."""
     rx, ry = int(radius[0] + 0.5), int(radius[1] + 0.5)
@@ -243,7 +243,7 @@ def select_rows(metric: FloatArray, cutoff: float, radius: FloatArray, work: Wor
                 work.rows_y[i, 1] = j + 1
 
 
-@_part
+@part
 def place_window(t: FloatArray, radius: FloatArray, i: int, work: Workspace) -> tuple[float, float, float]:
     """Set where the window of the block's i-th atom, at t, begins; returns the atom's offset from its middle."""
     x, y, z = math.floor(t[0] + 0.5), math.floor(t[1] + 0.5), math.floor(t[2] + 0.5)
@@ -258,7 +258,7 @@ def place_window(t: FloatArray, radius: FloatArray, i: int, work: Workspace) -> 
     return t[0] - x, t[1] - y, t[2] - z
 
 
-@_part
+@part
 def make_separable_tables(
     metric: FloatArray, radius: FloatArray, t: FloatArray, atoms: IntArray, work: Workspace
 ) -> None:
@@ -281,7 +281,7 @@ def make_separable_tables(
             z += _STEP
 
 
-@_part
+@part
 def add_separable(n_atoms: int, work: Workspace, kx: int) -> None:
     """Add each atom's window to the scratch grid: plane by plane, the rows of it that come within the cutoff."""
     nx = work.shape[0]
@@ -307,7 +307,7 @@ def add_separable(n_atoms: int, work: Workspace, kx: int) -> None:
             v += 2
 
 
-@_part
+@part
 def make_constant_table(metric: FloatArray, radius: FloatArray, work: Workspace) -> None:
     """exp(-m' M m / 2) over the window of a general cell."""
     rx, ry, rz = int(radius[0] + 0.5), int(radius[1] + 0.5), int(radius[2] + 0.5)
@@ -323,7 +323,7 @@ def make_constant_table(metric: FloatArray, radius: FloatArray, work: Workspace)
                 work.constant[i, j, k] = _ZERO
 
 
-@_part
+@part
 def row_through(metric: FloatArray, x: float, y: float) -> tuple[float, float]:
     """Where along z the row at (x, y), in voxel steps, comes nearest to the origin, and its squared distance there.
 
@@ -334,7 +334,7 @@ def row_through(metric: FloatArray, x: float, y: float) -> tuple[float, float]:
     return nearest, x * x * metric[0, 0] + y * y * metric[1, 1] + 2.0 * x * y * metric[0, 1] + cross * nearest
 
 
-@_part
+@part
 def make_general_tables(
     metric: FloatArray, radius: FloatArray, t: FloatArray, atoms: IntArray, work: Workspace
 ) -> None:
@@ -361,7 +361,7 @@ def make_general_tables(
             z += _STEP
 
 
-@_part
+@part
 def add_general(n_atoms: int, work: Workspace, kx: int) -> None:
     """As `add_separable`, with the constant table as a third factor of each row."""
     nx = work.shape[0]
@@ -390,7 +390,7 @@ def add_general(n_atoms: int, work: Workspace, kx: int) -> None:
             v += 2
 
 
-@_part
+@part
 def add_row_by_row(metric: FloatArray, radius: FloatArray, t: FloatArray, atoms: IntArray, work: Workspace) -> None:
     """Add each atom's window with an exponential for every voxel: slower, and exact whatever the cell."""
     rx, ry, rz = int(radius[0] + 0.5), int(radius[1] + 0.5), int(radius[2] + 0.5)
@@ -410,7 +410,7 @@ def add_row_by_row(metric: FloatArray, radius: FloatArray, t: FloatArray, atoms:
                     add_rows(1, work.scratch, at + k, row, 1, _ONE, work.table_y, 0, work.table_z, 0)
 
 
-@_part
+@part
 def wrap(i: int, n: int) -> int:
     """i modulo n, for i above -n in most cases: then without a branch, let alone a division."""
     i += n * (i < 0)
@@ -421,7 +421,7 @@ def wrap(i: int, n: int) -> int:
     return i
 
 
-@_part
+@part
 def fold(work: Workspace) -> None:
     """Add what lies beyond the end of the cell to where it belongs in it."""
     nx, ny, nz = work.shape
@@ -439,7 +439,7 @@ def fold(work: Workspace) -> None:
                     scratch[x, y, k] += scratch[x, y, begin + k]
 
 
-@_part
+@part
 def copy_out(work: Workspace, out: FloatArray) -> None:
     """Copy the scratch grid to out (nx, ny, nz) and clear it."""
     fold(work)
@@ -451,7 +451,7 @@ def copy_out(work: Workspace, out: FloatArray) -> None:
     work.scratch[:] = _ZERO
 
 
-@_part
+@part
 def quantise_out(work: Workspace, out: IntArray) -> int:
     """Clip the scratch grid to [0, 1], store it in steps of 1/255, clear it; returns how many voxels were clipped."""
     fold(work)

@@ -46,7 +46,7 @@ def plan_build(
     if workers is not None and workers < 1:
         raise Ruo2Error(f"workers must be at least 1; found {workers}")
     frames = open_frames(source, selection=selection)
-    return Plan(frames, os.fspath(out), options, workers or _available_cores(), expected)
+    return Plan(frames, os.fspath(out), options, workers or available_cores(), expected)
 
 
 def build(
@@ -311,5 +311,6 @@ def _warn_if_aliased(plan: Plan, shard: Shard) -> None:
         plan.options.grid.warn_if_aliased(shard.table.cells[widest], f"frame {frame} of {source}")
 
 
-def _available_cores() -> int:
+def available_cores() -> int:
+    """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,7 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,6 +17,7 @@ from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 from ase.io.trajectory import TrajectoryWriter
 
 from ruo2_voxel.errors import Ruo2Error, SourceError
+from ruo2_voxel.structures.whole_file import whole_file
 
 DATABASES: Final = ("db", "json")  # ASE's names of the formats that its databases have
 
@@ -22,8 +25,8 @@ DATABASES: Final = ("db", "json")  # ASE's names of the formats that its databas
 class StructureWriter:
     """Takes structures one by one; the file is there once the block ends without an error.
 
-    A .traj is streamed, other formats are held in memory until then. In a database, `info` becomes key-value pairs, and
-    what these cannot hold becomes data of the row.
+    A .traj and extended XYZ are written as structures come, other formats at the end. In a database, `info` becomes
+    key-value pairs, and what these cannot hold becomes data of the row.
 
     Parameters
     ----------
@@ -31,15 +34,17 @@ class StructureWriter:
         Its name tells ASE the format.
     overwrite
         Replace a file that stands there.
+    n_structures
+        How many there will be, if that is known: one may go into a format for one.
 
     Raises
     ------
     Ruo2Error
-        A name without a format that can hold many structures, a folder that does not exist, a file that is in the way
-        or cannot be written; structures that ASE cannot write in that format; at the end of the block, no structure.
+        A name without a format that can hold them, a folder that does not exist, a file that is in the way or cannot be
+        written; structures that ASE cannot write in that format; at the end of the block, no structure.
     """
 
-    def __init__(self, out: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def __init__(self, out: str | os.PathLike[str], overwrite: bool = False, n_structures: int | None = None) -> None:
         self.path = Path(out)
         self.n_structures = 0
         try:
@@ -47,34 +52,33 @@ class StructureWriter:
         except UnknownFileTypeError:
             self._format = ""
         known = ioformats.get(self._format)
-        if known is None or known.single or not known.can_write:
+        if known is None or not known.can_write or (known.single and n_structures != 1):
             raise Ruo2Error(
                 f"{self.path}: its name must end like a format in which ASE writes many structures, such as .traj or "
                 f".extxyz; found {self._format or 'no format that ASE knows'}"
             )
-        if self.path.is_dir() or not self.path.parent.is_dir():
-            raise Ruo2Error(f"{self.path}: must be the name of a file in a folder that exists")
-        if self.path.exists() and not overwrite:
-            raise Ruo2Error(f"{self.path}: must not exist yet. Name another, or replace it with --overwrite")
-        self._unfinished = self.path.with_name(f".{os.getpid()}-unfinished-{self.path.name}")
+        self._overwrite = overwrite
+        self._write_one: Callable[[Atoms], object] | None = None
         self._gathered: list[Atoms] = []
-        self._trajectory: TrajectoryWriter | None = None
 
     def __enter__(self) -> Self:
-        if self.path.suffix == ".traj":
-            try:
-                self._trajectory = TrajectoryWriter(self._unfinished)
-            except OSError as error:
-                raise self._unwritable(error) from error
+        with ExitStack() as opened:
+            self._unfinished = opened.enter_context(whole_file(self.path, self._overwrite))
+            if self._format == "traj":
+                self._write_one = opened.enter_context(TrajectoryWriter(self._unfinished)).write
+            elif self._format == "extxyz" and self.path.suffix in (".xyz", ".extxyz"):  # not a compressed one
+                file = opened.enter_context(self._unfinished.open("w", encoding="utf-8"))
+                self._write_one = partial(write, file, format="extxyz")
+            self._closing = opened.pop_all()
         return self
 
     def write(self, atoms: Atoms) -> None:
         self.n_structures += 1
-        if self._trajectory is None:
+        if self._write_one is None:
             self._gathered.append(atoms)
             return
         try:
-            self._trajectory.write(atoms)
+            self._write_one(atoms)
         except Exception as error:  # ASE may raise anything
             raise self._unwritable(error) from error
 
@@ -82,23 +86,23 @@ class StructureWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._trajectory is not None:
-                self._trajectory.close()
-            if kind is not None:
-                return
-            if self.n_structures == 0:
-                raise SourceError(f"{self.path}: must get at least one structure; found none to write")
+            if kind is None:
+                self._finish()
+        except BaseException as failure:
+            self._closing.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._closing.__exit__(kind, error, trace)
+
+    def _finish(self) -> None:
+        if self.n_structures == 0:
+            raise SourceError(f"{self.path}: must get at least one structure; found none to write")
+        try:
             if self._format in DATABASES:
                 _write_rows(self._unfinished, self._format, self._gathered)
             elif self._gathered:
                 write(self._unfinished, self._gathered, format=self._format)
-            self._unfinished.replace(self.path)
-        except Ruo2Error:
-            raise
         except Exception as failure:  # ASE may raise anything
             raise self._unwritable(failure) from failure
-        finally:
-            self._unfinished.unlink(missing_ok=True)
 
     def _unwritable(self, error: Exception) -> Ruo2Error:
         if isinstance(error, OSError):
