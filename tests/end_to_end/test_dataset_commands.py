@@ -13,7 +13,7 @@ from ruo2_voxel.structures.surfaces import bulk_rutile
 from tests.end_to_end.command import MINI, ROOT, Result, run
 from tests.voxel.stores import flip_bit, write_frames
 
-GRID = ["--grid", "8,8,16", "--sigma", 1.5]
+GRID = ["--grid", "16,16,32", "--sigma", 0.8]
 
 
 def result_of(result: Result) -> dict[str, Any]:
@@ -117,12 +117,12 @@ def test_options_that_do_not_go_together_are_usage_errors(options: list[object],
 def test_a_store_is_sliced(slabs: Path, tmp_path: Path) -> None:
     assert run("build", "--db", slabs, "--out", tmp_path / "gap.zarr", *GRID).code == 0
     sliced = result_of(run("slice", tmp_path / "gap.zarr", "--out", tmp_path / "s.zarr", "--json"))
-    assert sliced["slices"] == len(open_slices(tmp_path / "s.zarr")) == 17 * 4 * 2
+    assert sliced["slices"] == len(open_slices(tmp_path / "s.zarr")) == 17 * 8 * 2
     text = run("info", tmp_path / "s.zarr")
-    assert text.out.startswith(f"{tmp_path / 's.zarr'}: 136 slices of 17 structures")
+    assert text.out.startswith(f"{tmp_path / 's.zarr'}: 272 slices of 17 structures")
     sound = run("verify", tmp_path / "s.zarr")
     assert (sound.code, sound.err) == (0, "")
-    assert sound.out == f"{tmp_path / 's.zarr'}: sound. 12 arrays and 1 chunks of densities are as they must be\n"
+    assert sound.out == f"{tmp_path / 's.zarr'}: sound. 12 arrays and 2 chunks of densities are as they must be\n"
     flip_bit(tmp_path / "s.zarr" / "density/c/0/0/0/0", 1000)
     damaged = run("verify", tmp_path / "s.zarr")
     assert damaged.code == 1
@@ -130,9 +130,9 @@ def test_a_store_is_sliced(slabs: Path, tmp_path: Path) -> None:
     refused = run("slice", tmp_path / "s.zarr", "--out", tmp_path / "t.zarr")
     assert refused.code == 1
     assert "It holds slices: use open_slices" in refused.err
-    beyond = run("slice", tmp_path / "gap.zarr", "--out", tmp_path / "t.zarr", "--positions", "3,8")
+    beyond = run("slice", tmp_path / "gap.zarr", "--out", tmp_path / "t.zarr", "--positions", "3,16")
     assert beyond.code == 1
-    assert "positions must be different ones from 0 to 7" in beyond.err
+    assert "positions must be different ones from 0 to 15" in beyond.err
 
 
 def test_grids_become_atoms_again_and_files_for_viewers(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
-from ruo2_voxel.density.grid import COARSEST, DENSEST, ROUNDING, AliasingWarning, Grid
+from ruo2_voxel.density.grid import COARSEST, DENSEST, ROUNDING, AliasingWarning, BlurWarning, Grid
 from ruo2_voxel.errors import GridError, Ruo2Error
 
 CUBE = np.diag([18.0, 18.0, 18.0])
@@ -160,3 +160,12 @@ def test_a_shape_that_is_not_whole_is_refused_as_it_was_given() -> None:
 def test_alpha_must_be_positive(alpha: float) -> None:
     with pytest.raises(GridError, match=rf"^alpha must be a positive number of Å\^-2, got {alpha!r}$"):
         Grid.from_alpha(alpha)
+
+
+@pytest.mark.parametrize(("sigma", "warned"), [(0.45, False), (0.9, False), (0.91, True), (2.0, True)])
+def test_gaussians_that_hide_neighbours_from_each_other_are_warned_of(sigma: float, warned: bool) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Grid(sigma=sigma).warn_if_wide()
+    assert [each.category for each in caught] == [BlurWarning] * warned
+    assert all("above 0.9 Å" in str(each.message) for each in caught)

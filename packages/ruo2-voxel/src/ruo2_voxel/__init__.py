@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ruo2_voxel.density.decode import Decoded, Merged, decode, decode_many
-    from ruo2_voxel.density.grid import AliasingWarning, Grid
+    from ruo2_voxel.density.grid import AliasingWarning, BlurWarning, Grid
     from ruo2_voxel.density.slices import Slices, slices
     from ruo2_voxel.density.symmetry import move_atoms, rotate_z, translate
     from ruo2_voxel.density.voxelize import voxelize, voxelize_many
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 # Imported when first used: `ruo2-voxel --help` need not wait for a compiler.
 _HOMES = {
     "ruo2_voxel.density.decode": ("Decoded", "Merged", "decode", "decode_many"),
-    "ruo2_voxel.density.grid": ("AliasingWarning", "Grid"),
+    "ruo2_voxel.density.grid": ("AliasingWarning", "BlurWarning", "Grid"),
     "ruo2_voxel.density.slices": ("Slices", "slices"),
     "ruo2_voxel.density.symmetry": ("move_atoms", "rotate_z", "translate"),
     "ruo2_voxel.density.voxelize": ("voxelize", "voxelize_many"),
@@ -90,6 +90,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "TERMINATIONS",
     "AliasingWarning",
+    "BlurWarning",
     "BuildOptions",
     "Changes",
     "ClassBalanceWarning",

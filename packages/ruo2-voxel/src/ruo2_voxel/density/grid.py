@@ -18,10 +18,15 @@ SMALLEST_TOL = 1e-5
 ROUNDING = 4e-6  # float32 arithmetic against float64, over the same window: part of `tol`
 DENSEST = 0.25  # atoms of one species per Å^3: above any solid (diamond 0.18)
 COARSEST = 0.6  # sigma in voxels below which a Gaussian is undersampled
+WIDEST = 0.9  # Å; at 0.8 every atom of a real search was found again, at 1.0 some were lost: docs/decoding.md
 
 
 class AliasingWarning(UserWarning):
     """The Gaussians are so narrow for the voxels that a density no longer counts its atoms."""
+
+
+class BlurWarning(UserWarning):
+    """The Gaussians are so wide that neighbours of one species become one hill."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,16 @@ class Grid:
             AliasingWarning,
             stacklevel=3,
         )
+
+    def warn_if_wide(self) -> None:
+        """Warn where sigma is above 0.9 Å: atoms could not be told apart when the density is decoded."""
+        if self.sigma > WIDEST:
+            warnings.warn(
+                f"sigma {self.sigma:.3g} Å is above {WIDEST} Å: atoms of one species 2.5 Å apart, as O in oxides, "
+                f"become one hill, and decoding loses some. Use a smaller sigma.",
+                BlurWarning,
+                stacklevel=3,
+            )
 
 
 def _checked_species(species: object) -> tuple[str, ...]:

@@ -262,7 +262,7 @@ def _write_shards(
         try:
             for shard in read_shards(plan, finished):
                 if not pending and not target.size(PLAN_KEY):
-                    _warn_if_aliased(plan, shard)
+                    _warn_of_width(plan, shard)
                     _put_plan(target, plan, sources)
                 if scheduler is None:
                     future = executor.submit(write_shard, location, options, shard, plan.workers, progress)
@@ -301,8 +301,9 @@ def _executor(scheduler: str | None, n_parallel: int) -> Iterator[tuple[Executor
             yield executor, 2 * n_workers
 
 
-def _warn_if_aliased(plan: Plan, shard: Shard) -> None:
-    """Once for each build, by the widest voxels of the first shard."""
+def _warn_of_width(plan: Plan, shard: Shard) -> None:
+    """Once for each build, of Gaussians too wide, or too narrow for the widest voxels of the first shard."""
+    plan.options.grid.warn_if_wide()
     if shard.table is not None:
         spacings = plan.options.grid.voxel_spacings(shard.table.cells).max(axis=1)
         widest = int(np.argmax(spacings))
