@@ -1,5 +1,6 @@
 """Decoding undoes voxelizing, keeps its symmetries, and says what it cannot tell."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -219,6 +220,16 @@ def test_turning_the_density_turns_the_atoms(seed: int, turns: int) -> None:
     expected.rotate(90 * turns, "z", rotate_cell=False)
     expected.set_cell(turned_lengths)
     assert_same_atoms(found, expected, within=1e-3)
+
+
+@pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
+def test_the_order_of_axes_is_immaterial(axes: tuple[int, int, int]) -> None:
+    cell, grid = SHEARED["triclinic"], Grid(shape=(12, 20, 16), sigma=0.5)
+    density = voxelize(apart(5, cell, 1.5, 0), grid)
+    one = decode(density, cell, grid)
+    exchanged = density.transpose(0, *(axis + 1 for axis in axes))
+    other = decode(exchanged, cell[list(axes)], replace(grid, shape=exchanged.shape[1:]))
+    assert_same_atoms(other.atoms, one.atoms, within=1e-3)
 
 
 @LAW

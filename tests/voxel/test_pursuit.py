@@ -52,6 +52,11 @@ def shortest_vector(a, b, shape, metric, inverse_metric, itself, vector):
     return distances.shortest_vector(a, b, shape, metric, inverse_metric, itself, vector)
 
 
+@njit
+def within_slabs(square, t, i, j, shape, inverse_metric):
+    return distances.within_slabs(square, t, i, j, shape, inverse_metric)
+
+
 def geometry_of(
     cell: NDArray[np.float64], shape: tuple[int, int, int], sigma_in_voxels: float
 ) -> tuple[Grid, NDArray[np.float64], NDArray[np.float64]]:
@@ -189,6 +194,21 @@ def test_the_nearest_image_is_the_nearest(cell: NDArray[np.float64]) -> None:
     own = shortest_vector(a, a, shape, metric, np.linalg.inv(metric), True, vector)
     lengths = np.linalg.norm(images, axis=1)
     assert own == pytest.approx(lengths[lengths > 0.0].min(), rel=1e-9)
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_slabs_let_every_near_pair_pass_and_stop_most_far_ones(cell: NDArray[np.float64]) -> None:
+    shape = (7, 5, 12)
+    steps = cell / np.array(shape)[:, None]
+    metric, inverse = steps @ steps.T, np.linalg.inv(steps @ steps.T)
+    t = np.random.default_rng(0).uniform(-1.0, 2.0, (20, 3)) * shape
+    stopped = 0
+    for i in range(20):
+        for j in range(i):
+            distance = shortest_vector(t[i], t[j], shape, metric, inverse, False, np.zeros(3))
+            assert within_slabs(distance**2 * (1.0 + 1e-9), t, i, j, shape, inverse)
+            stopped += not within_slabs(0.01 * distance**2, t, i, j, shape, inverse)
+    assert stopped > 100  # of 190
 
 
 def test_noise_is_measured_where_it_is_negative() -> None:

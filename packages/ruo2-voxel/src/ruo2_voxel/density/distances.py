@@ -19,6 +19,20 @@ def square_of(x: float, y: float, z: float, metric: FloatArray) -> float:
 
 
 @part
+def within_slabs(
+    square: float, t: FloatArray, i: int, j: int, shape: tuple[int, int, int], inverse_metric: FloatArray
+) -> bool:
+    """False if a single axis shows that no image of atom j is within sqrt(square) of atom i: true of most pairs."""
+    for axis in range(3):
+        away = abs(t[i, axis] - t[j, axis])
+        if away > 0.5 * shape[axis]:
+            away -= shape[axis] * math.floor(away / shape[axis] + 0.5)
+        if away * away > square * inverse_metric[axis, axis]:
+            return False
+    return True
+
+
+@part
 def shortest_vector(
     a: FloatArray,
     b: FloatArray,
@@ -85,8 +99,11 @@ def nearest_pair(
         for j in range(i):
             if not (present[i] and present[j]):
                 continue
+            limit = min(limits[channel[i], channel[j]], least)
+            if not within_slabs(limit**2, t, i, j, shape, inverse_metric):
+                continue
             distance = shortest_vector(t[i], t[j], shape, metric, inverse_metric, False, trial)
-            if distance < min(limits[channel[i], channel[j]], least):
+            if distance < limit:
                 first, second, least = i, j, distance
                 vector[:] = trial
     return first, second, least
@@ -117,6 +134,8 @@ def shortest_distances(
             shortest[c, c] = min(shortest[c, c], own)
         for j in range(i):
             d = channel[j]
+            if not within_slabs(max(shortest[c, d], limits[c, d]) ** 2, t, i, j, shape, inverse_metric):
+                continue
             distance = shortest_vector(t[i], t[j], shape, metric, inverse_metric, False, vector)
             shortest[c, d] = min(shortest[c, d], distance)
             shortest[d, c] = shortest[c, d]

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from ruo2_voxel.density.distances import shortest_vector, square_of
+from ruo2_voxel.density.distances import shortest_vector, square_of, within_slabs
 from ruo2_voxel.density.kernels import part
 from ruo2_voxel.density.windows import N_MOMENTS, Window, add_gaussian, replace_gaussian, take_moments
 from ruo2_voxel.typing import Array, FloatArray, IntArray
@@ -189,7 +189,7 @@ def settle(
                 t[i] += step
                 height[i] = new
                 nearest_node(t[i], other, after)
-                if (other == node).all():
+                if other[0] == node[0] and other[1] == node[1] and other[2] == node[2]:
                     replace_gaussian(residual, window, node, old, u, new, trial)
                 else:
                     add_gaussian(residual, old, window, node, u)
@@ -220,10 +220,11 @@ def wake_neighbours(
 ) -> None:
     """Wake every atom that atom i, having moved so far, pulls along by more than AT_REST."""
     vector = np.empty(3)
+    # Gaussians overlap by exp(-d^2 / 4), and by up to d^2 / 2 times that in the derivatives along d.
+    farthest = 4.0 * math.log(32.0 * moved / AT_REST)  # squared: beyond it that pull, d^2 / 2 < 32, is too weak
     for j in range(t.shape[0]):
-        if j == i or awake[j]:
+        if j == i or awake[j] or not within_slabs(farthest, t, i, j, shape, inverse_metric):
             continue
         square = shortest_vector(t[i], t[j], shape, metric, inverse_metric, False, vector) ** 2
-        # Gaussians overlap by exp(-d^2 / 4), and by up to d^2 / 2 times that in the derivatives along d.
         if moved * max(1.0, 0.5 * square) * math.exp(-0.25 * square) > AT_REST:
             awake[j] = True

@@ -43,6 +43,11 @@ def find_peaks(grid: FloatArray, least: float, neighbours: IntArray) -> IntArray
     n = 0
     for x in range(nx):
         for y in range(ny):
+            high = 0
+            for z in range(nz):  # in lanes: most rows have nothing to look at
+                high += grid[x, y, z] >= least
+            if high == 0:
+                continue
             for z in range(nz):
                 value = grid[x, y, z]
                 if value < least or grid[x - 1, y, z] > value or grid[x, y - 1, z] > value:  # most end here

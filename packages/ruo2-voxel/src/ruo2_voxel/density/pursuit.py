@@ -62,15 +62,30 @@ def find_atoms(
 ) -> tuple[Peaks, float, float]:
     """Atoms of one density (channels, nx, ny, nz); sums over its grid of (density - unit Gaussians)^2 and density^2.
 
-    residual, float64 of the same shape, is overwritten with what stands squared in the first.
+    residual, float64 of the same shape, is overwritten with what stands squared in the first, its axes reordered.
     """
+    order = coarsest_first(geometry.metric)
+    geometry = reorder(geometry, order)
+    data = density.transpose((0, order[0] + 1, order[1] + 1, order[2] + 1))
+    residual = residual.reshape((len(density), geometry.shape[0], geometry.shape[1], geometry.shape[2]))
+    levels = np.full(len(density), np.inf)
     window = make_window(geometry.metric, geometry.inverse_metric)
     neighbours = find_neighbours(window)
     channel, t, height = np.empty(0, dtype=np.int64), np.empty((0, 3)), np.empty(0)
     into, distance = np.empty(0, dtype=np.int64), np.empty(0)
     for c in range(density.shape[0]):
-        residual[c] = density[c]
-        found = find_channel(density[c], geometry, rules, rules.exclusion[c, c], window, neighbours, residual[c])
+        copy_channel(data[c], residual[c])
+        if count_from(density[c].reshape(-1), rules.level) > 0:
+            levels[c] = rules.level
+        found = find_channel(
+            data[c],
+            geometry,
+            Rules(rules.threshold, rules.exclusion, levels[c], rules.free),
+            rules.exclusion[c, c],
+            window,
+            neighbours,
+            residual[c],
+        )
         n = len(height)
         channel = np.concatenate((channel, np.full(len(found[1]), c)))
         t, height = np.concatenate((t, found[0])), np.concatenate((height, found[1]))
@@ -78,8 +93,47 @@ def find_atoms(
         distance = np.concatenate((distance, found[3]))
     peaks = Peaks(channel, t, height, into, distance)
     part_species(peaks, geometry, rules, window, residual)
-    left, whole = compare_with_atoms(density, peaks, rules.level, window, residual)
-    return peaks, left, whole
+    left = compare_with_atoms(data, peaks, levels, window, residual)
+    in_order = np.empty_like(t)
+    for axis in range(3):
+        in_order[:, order[axis]] = t[:, axis]
+    return Peaks(channel, in_order, height, into, distance), left, sum_of_squares(density.reshape(-1))
+
+
+@part
+def coarsest_first(metric: FloatArray) -> tuple[int, int, int]:
+    """The axes from the widest voxel to the narrowest: kernels work along the last one, where rows are then longest."""
+    order = np.argsort(-np.diag(metric), kind="mergesort")
+    return int(order[0]), int(order[1]), int(order[2])
+
+
+@part
+def reorder(geometry: Geometry, order: tuple[int, int, int]) -> Geometry:
+    metric, inverse_metric = np.empty((3, 3)), np.empty((3, 3))
+    for i in range(3):
+        for j in range(3):
+            metric[i, j] = geometry.metric[order[i], order[j]]
+            inverse_metric[i, j] = geometry.inverse_metric[order[i], order[j]]
+    shape = (geometry.shape[order[0]], geometry.shape[order[1]], geometry.shape[order[2]])
+    return Geometry(shape, metric, inverse_metric, geometry.farthest, geometry.squares)
+
+
+@part
+def copy_channel(data: FloatArray, residual: FloatArray) -> None:
+    """By planes of the middle axis: there the cache holds both the plane read and the one written."""
+    for j in range(data.shape[1]):
+        for i in range(data.shape[0]):
+            for k in range(data.shape[2]):
+                residual[i, j, k] = data[i, j, k]
+
+
+@part
+def count_from(values: FloatArray, level: float) -> int:
+    """How many values are at `level` or above."""
+    count = 0
+    for v in range(values.size):
+        count += values[v] >= level
+    return count
 
 
 @part
@@ -193,8 +247,8 @@ def place_atoms(
         add_atom(residual, -height[n], window, t[n])
         into[n] = KEPT
         awake[n] = True
-        wake_neighbours(n, 1.0, t, awake, geometry.shape, geometry.metric, geometry.inverse_metric)
         n += 1
+        wake_neighbours(n - 1, 1.0, t[:n], awake, geometry.shape, geometry.metric, geometry.inverse_metric)
     return n
 
 
@@ -329,18 +383,26 @@ def part_species(peaks: Peaks, geometry: Geometry, rules: Rules, window: Window,
 
 @part
 def compare_with_atoms(
-    density: FloatArray, peaks: Peaks, level: float, window: Window, residual: FloatArray
-) -> tuple[float, float]:
-    """Make the residual that of Gaussians of height 1; returns the sums of squares of it and of the density."""
+    data: FloatArray, peaks: Peaks, levels: FloatArray, window: Window, residual: FloatArray
+) -> float:
+    """Make the residual that of Gaussians of height 1; returns its sum of squares. Channels have their own levels."""
     for i in range(len(peaks.height)):
         if peaks.into[i] == KEPT:
             add_atom(residual[peaks.channel[i]], peaks.height[i] - 1.0, window, peaks.t[i])
-    if level < np.inf:
-        values, of_density = residual.reshape(-1), density.reshape(-1)
-        for v in range(values.size):
-            if of_density[v] >= level:
-                values[v] = max(values[v], 0.0)
-    return sum_of_squares(residual.reshape(-1)), sum_of_squares(density.reshape(-1))
+    for c in range(len(levels)):
+        if levels[c] < np.inf:
+            lift_saturated(data[c], levels[c], residual[c])
+    return sum_of_squares(residual.reshape(-1))
+
+
+@part
+def lift_saturated(data: FloatArray, level: float, residual: FloatArray) -> None:
+    """Where voxels are saturated, a fit above them leaves nothing."""
+    for j in range(data.shape[1]):
+        for i in range(data.shape[0]):
+            for k in range(data.shape[2]):
+                if data[i, j, k] >= level:
+                    residual[i, j, k] = max(residual[i, j, k], 0.0)
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc"})
