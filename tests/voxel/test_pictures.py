@@ -596,9 +596,9 @@ def test_a_page_is_1600_pixels_wide_and_its_ending_may_shout(tmp_path: Path) -> 
         ("nowhere/a.png", "the folder .*nowhere must exist"),
         ("a.jpg", "must end in .png, .pdf or .svg, got .jpg"),
         ("a", "must end in .png, .pdf or .svg, got no ending"),
-        ("folder.png", "must be the name of a picture; found a folder"),
+        ("folder.png", "must be the name of a file; found a folder"),
         ("file/a.png", "the folder .*file must exist"),
-        ("x" * 250 + ".png", "cannot be written: File name too long"),
+        ("x" * 250 + ".png", "must be writable and have room; found File name too long"),
     ],
 )
 def test_a_picture_that_cannot_be_written_is_one_clear_error(name: str, message: str, tmp_path: Path) -> None:
@@ -619,7 +619,7 @@ def test_a_failed_picture_leaves_the_one_before_it(tmp_path: Path, monkeypatch: 
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(figure, "savefig", fill_the_disk)
-    with pytest.raises(Ruo2Error, match="cannot be written: No space left on device"):
+    with pytest.raises(Ruo2Error, match="must be writable and have room; found No space left on device"):
         save_figure(figure, target)
     assert target.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [target]

@@ -127,6 +127,20 @@ def test_slices_are_read_in_any_order(choice: SliceChoice, structures: VoxelStor
         np.testing.assert_array_equal(density, every[-2] * np.float32(1 / 255))
 
 
+@pytest.mark.parametrize("plane", ["xz", "yz"])
+def test_slices_of_an_oblong_grid_are_gathered(plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_frames(tmp_path / "bh.traj", [row_of_atoms(index) for index in range(7)])
+    build(source, tmp_path / "bh.zarr", Grid(shape=(6, 10, 4), sigma=1.0))
+    structures = open_store(tmp_path / "bh.zarr")
+    choice = SliceChoice(planes=(plane,), positions="all")
+    monkeypatch.setattr(slice_view, "STRUCTURES_AT_ONCE", 2)
+    view = SliceView(structures, choice)
+    order = np.random.default_rng(2).integers(-len(view), len(view), 100)
+    wanted = by_hand(structures, choice)["values"][order]
+    room = np.zeros((len(order), 2, wanted.shape[2], 8), dtype=np.uint8)[..., ::2]  # need not be contiguous
+    np.testing.assert_array_equal(view.read(order, out=room), wanted, strict=True)
+
+
 def test_a_view_reads_structures_block_by_block(structures: VoxelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = SliceView(structures)
     monkeypatch.setattr(slice_view, "STRUCTURES_AT_ONCE", 3)

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
         StoreError,
         StructureError,
     )
+    from ruo2_voxel.pictures.colours import mix_inks
+    from ruo2_voxel.pictures.figure import new_figure, save_figure
+    from ruo2_voxel.pictures.isosurface import draw_isosurface
     from ruo2_voxel.store.build import build
     from ruo2_voxel.store.decode import decode_store
     from ruo2_voxel.store.export import export_grid, write_grid
+    from ruo2_voxel.store.generated import GridBlock, write_grids
     from ruo2_voxel.store.manifest import read_manifest, verify_manifest
     from ruo2_voxel.store.plan import BuildOptions
     from ruo2_voxel.store.reader import VoxelStore, open_store
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
         set_vacuum,
     )
     from ruo2_voxel.structures.screening import Finding, Screening, screen, screen_arrays
+    from ruo2_voxel.structures.structure_file import StructureWriter
     from ruo2_voxel.structures.surface_energy import SurfaceReference, calibrate_oxygen, surface_free_energy
     from ruo2_voxel.structures.surfaces import TERMINATIONS, build_surface, bulk_rutile, surface_family
 
@@ -63,9 +68,13 @@ _HOMES = {
         "StoreError",
         "StructureError",
     ),
+    "ruo2_voxel.pictures.colours": ("mix_inks",),
+    "ruo2_voxel.pictures.figure": ("new_figure", "save_figure"),
+    "ruo2_voxel.pictures.isosurface": ("draw_isosurface",),
     "ruo2_voxel.store.build": ("build",),
     "ruo2_voxel.store.decode": ("decode_store",),
     "ruo2_voxel.store.export": ("export_grid", "write_grid"),
+    "ruo2_voxel.store.generated": ("GridBlock", "write_grids"),
     "ruo2_voxel.store.manifest": ("read_manifest", "verify_manifest"),
     "ruo2_voxel.store.plan": ("BuildOptions",),
     "ruo2_voxel.store.reader": ("VoxelStore", "open_store"),
@@ -81,6 +90,7 @@ _HOMES = {
         "repeat_to_square",
         "set_vacuum",
     ),
+    "ruo2_voxel.structures.structure_file": ("StructureWriter",),
     "ruo2_voxel.structures.surface_energy": ("SurfaceReference", "calibrate_oxygen", "surface_free_energy"),
     "ruo2_voxel.structures.screening": ("Finding", "Screening", "screen", "screen_arrays"),
     "ruo2_voxel.structures.surfaces": ("TERMINATIONS", "build_surface", "bulk_rutile", "surface_family"),
@@ -99,6 +109,7 @@ __all__ = [
     "Frame",
     "Frames",
     "Grid",
+    "GridBlock",
     "GridError",
     "ManifestError",
     "Merged",
@@ -113,6 +124,7 @@ __all__ = [
     "SourceError",
     "StoreError",
     "StructureError",
+    "StructureWriter",
     "SurfaceReference",
     "VoxelStore",
     "build",
@@ -124,8 +136,11 @@ __all__ = [
     "decode",
     "decode_many",
     "decode_store",
+    "draw_isosurface",
     "export_grid",
+    "mix_inks",
     "move_atoms",
+    "new_figure",
     "open_frames",
     "open_slices",
     "open_store",
@@ -133,6 +148,7 @@ __all__ = [
     "read_manifest",
     "repeat_to_square",
     "rotate_z",
+    "save_figure",
     "screen",
     "screen_arrays",
     "set_vacuum",
@@ -145,6 +161,7 @@ __all__ = [
     "voxelize",
     "voxelize_many",
     "write_grid",
+    "write_grids",
 ]
 
 

@@ -85,7 +85,7 @@ def _finding_line(found: dict[str, int]) -> list[str]:
 def _label_lines(summary: dict[str, Any]) -> list[str]:
     lines = []
     classes, split = summary["classes"], summary["split"]
-    if summary.get("without_energy"):
+    if summary.get("without_energy") and summary.get("generated") is None:
         lines.append(f"  energy    {summary['without_energy']} of {summary['structures']} structures have none")
     if classes:
         low, high = classes["edges"][0], classes["edges"][-1]
@@ -123,18 +123,27 @@ def surfaces_text(result: dict[str, Any]) -> str:
     return "\n".join([f"{result['location']}: {result['structures']} slabs, {result['atoms']} atoms", *slabs])
 
 
+def _generated_line(summary: dict[str, Any]) -> list[str]:
+    """What made the grids, of a store without structures."""
+    said = ", ".join(f"{name} {value}" for name, value in (summary["generated"] or {}).items())
+    return [] if summary["generated"] is None else [f"  generated {said or 'by something that is not named'}"]
+
+
 def _slices_text(summary: dict[str, Any]) -> str:
     options, slicing = summary["options"], summary["slicing"]
     where = slicing["positions"] if isinstance(slicing["positions"], str) else ",".join(map(str, slicing["positions"]))
     empty = f", {slicing['empty']} empty ones left out" if slicing["empty"] else ""
+    cut = f", cut at {where} into {' and '.join(slicing['planes'])}-planes{empty}" if slicing["planes"] else ""
+    head = f"{summary['slices']} slices of {summary['structures']} structures" if cut else f"{summary['slices']} slices"
     lines = [
-        f"{summary['location']}: {summary['slices']} slices of {summary['structures']} structures",
-        f"  grid      {_grid_text(options)}, cut at {where} into {' and '.join(slicing['planes'])}-planes{empty}",
+        f"{summary['location']}: {head}",
+        f"  grid      {_grid_text(options)}{cut}",
         f"  stored as {options['dtype']}{', zstd' if slicing['compress'] else ''}, "
         f"{_bytes(summary['density_bytes'])} uncompressed",
         "  lattice   " + ", ".join(f"{low:.2f} to {high:.2f}" for low, high in summary["lattice_angstrom"]) + " Å",
     ]
     lines += _label_lines(summary)
+    lines += _generated_line(summary)
     lines += [f"  from      {each['path']}  sha256 {each['sha256'][:16]}..." for each in summary["sources"]]
     lines.append(f"  made      {summary['created']} by ruo2-voxel {summary['versions']['ruo2-voxel']}")
     return "\n".join(lines)
@@ -147,9 +156,9 @@ def info_text(summary: dict[str, Any]) -> str:
     options = summary["options"]
     fewest, most = summary["atoms_per_structure"]
     stored = f"{options['dtype']}{', zstd' if options['compress'] else ''}"
-    n, n_atoms = summary["structures"], summary["atoms"]
+    atoms = f"{summary['atoms']} atoms ({fewest} to {most} each)" if summary["atoms"] else "without atoms"
     lines = [
-        f"{summary['location']}: {n} structures, {n_atoms} atoms ({fewest} to {most} each)",
+        f"{summary['location']}: {summary['structures']} structures, {atoms}",
         f"  grid      {_grid_text(options)}",
         f"  stored as {stored}, {_bytes(summary['density_bytes'])} uncompressed, in shards of {options['shard']}",
         "  lattice   " + ", ".join(f"{low:.2f} to {high:.2f}" for low, high in summary["lattice_angstrom"]) + " Å",
@@ -164,6 +173,7 @@ def info_text(summary: dict[str, Any]) -> str:
         lines.append(f"  info      {', '.join(summary['info_keys'])}")
     if summary["skipped_frames"]:
         lines.append(f"  left out  {summary['skipped_frames']} frames")
+    lines += _generated_line(summary)
     lines += [f"  from      {each['path']}  sha256 {each['sha256'][:16]}..." for each in summary["sources"]]
     lines.append(f"  made      {summary['created']} by ruo2-voxel {summary['versions']['ruo2-voxel']}")
     return "\n".join(lines)
@@ -175,6 +185,8 @@ def verify_text(report: dict[str, Any]) -> str:
     sound = f"{report['location']}: sound. {arrays} arrays and {chunks} chunks of densities are as they must be"
     if "slices" in report:
         return sound
+    if report["generated"]:
+        return f"{sound};\n  the grids were generated: there are no structures to voxelize anew"
     return (
         f"{sound};\n"
         f"  {report['voxelized_anew']} of {report['structures']} structures voxelized anew differ by "

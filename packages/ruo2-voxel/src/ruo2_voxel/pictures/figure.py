@@ -1,11 +1,11 @@
 """A figure without global state, and its way to a file."""
 
-import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ruo2_voxel.errors import MissingExtraError, Ruo2Error
+from ruo2_voxel.structures.whole_file import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def new_figure(width: float = 10.0, height: float = 6.0) -> "Figure":
     return figure
 
 
-def save_figure(figure: "Figure", path: str | Path) -> None:
+def save_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:
     """Write a figure, as PNG, PDF or SVG by the ending of its name; whole or not at all.
 
     Raises
@@ -59,17 +59,5 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
         raise Ruo2Error(
             f"{target}: a picture's name must end in .png, .pdf or .svg, got {target.suffix or 'no ending'}"
         )
-    if os.path.isdir(target):
-        raise Ruo2Error(f"{target}: must be the name of a picture; found a folder")
-    if not os.path.isdir(target.parent):
-        raise Ruo2Error(f"{target}: the folder {target.parent} must exist. Make it, or choose another place")
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
-    try:
-        with matplotlib.rc_context({"svg.hashsalt": "ruo2-voxel"}):
-            figure.savefig(unfinished, format=ending[1:], dpi=DPI, metadata=METADATA[ending])
-        unfinished.replace(target)
-    except OSError as error:
-        raise Ruo2Error(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
+    with whole_file(target, overwrite=True) as unfinished, matplotlib.rc_context({"svg.hashsalt": "ruo2-voxel"}):
+        figure.savefig(unfinished, format=ending[1:], dpi=DPI, metadata=METADATA[ending])

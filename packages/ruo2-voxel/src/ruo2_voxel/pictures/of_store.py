@@ -93,6 +93,10 @@ def _draw_overview(
     store: VoxelStore, index: int | None = None, level: float = 0.5, planes: tuple[int, int, int] | None = None
 ) -> "Figure":
     index = _find_structure(store, index)
+    if store.generated is not None:  # there are neither atoms to compare with nor energies
+        if planes is not None:
+            raise StoreError(f"{store.location}: the overview of generated grids takes no --planes; leave it out")
+        return _draw_space(store, index, level)
     classes = store.attrs["classes"]
     values = store.label if classes else _energies_per_atom(store)
     return draw_overview(
@@ -111,6 +115,8 @@ def _draw_overview(
 
 def _draw_classes(store: AnyStore) -> "Figure":
     classes = store.attrs["classes"]
+    if store.generated is not None:
+        raise StoreError(f"{store.location}: must have a label for its classes to be drawn; found generated grids")
     if not classes:
         raise StoreError(
             f"{store.location}: must have a label for its classes to be drawn; found none. Build it with --label "
@@ -128,6 +134,8 @@ def _draw_classes(store: AnyStore) -> "Figure":
 
 
 def _draw_preparation(store: VoxelStore, index: int | None = None) -> "Figure":
+    if store.generated is not None:
+        raise StoreError(f"{store.location}: must hold structures that were prepared; found generated grids")
     index = _find_structure(store, index)
     before = read_source_frame(store.sources[int(store.source_id[index])], int(store.frame_id[index])).atoms()
     after = store.atoms(index)
@@ -157,10 +165,11 @@ def _draw_structure_sheet(store: VoxelStore, index: int | None = None) -> "Figur
 def _draw_slice_sheet(store: SliceStore) -> "Figure":
     n = min(len(store), COLUMNS * ROWS)
     shown = np.sort(np.random.default_rng(0).choice(len(store), n, replace=False))
-    names = [store.attrs["plane_names"][plane] for plane in store.plane[shown]]
+    known = store.attrs["plane_names"]
+    names = [known[max(plane, 0)] for plane in store.plane[shown]]  # on paper both planes look alike
     kinds = [f"class {number}" if number >= 0 else "no class" for number in store.energy_class[shown]]
     captions = [
-        f"{kind}\n{name}-plane {position}"
+        f"{kind}\n{name}-plane {position}" if position >= 0 else f"{kind}\ngenerated"
         for kind, name, position in zip(kinds, names, store.position[shown], strict=True)
     ]
     title = f"{n} of {len(store):,} slices, at random"
@@ -202,6 +211,8 @@ def _name_structure(store: VoxelStore, index: int) -> str:
 
 
 def _name_frame(store: VoxelStore, index: int) -> str:
+    if store.generated is not None:
+        return "generated"
     source = store.sources[int(store.source_id[index])]
     noun = "row" if source["format"] in DATABASES else "frame"
     return f"{noun} {int(store.frame_id[index])} of {Path(source['path']).name}"

@@ -115,14 +115,7 @@ def run(
     target = open_target(plan.location)
     if target.exists() and resume:
         return _completed_before(plan)
-    if target.exists() and not overwrite:
-        raise StoreError(
-            f"{plan.location}: must not exist yet; found something there. Name another, or replace it with --overwrite"
-        )
-    if target.exists() and not target.holds_store():
-        raise StoreError(
-            f"{plan.location}: must be a Zarr store to be replaced; found something else. Name another, or remove it"
-        )
+    target.check_free(overwrite)
     with target.lock(), ThreadPoolExecutor(1) as background:
         sources = background.submit(describe_sources, plan.frames)
         finished = _begin(target, plan, resume, overwrite, sources)

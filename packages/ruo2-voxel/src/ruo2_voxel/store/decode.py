@@ -60,7 +60,8 @@ def decode_store(
 
     Notes
     -----
-    `info` of each structure holds what `Decoded` says and, as `structure`, its index in the store.
+    `info` of each structure holds what `Decoded` says and, as `structure`, its index in the store; of generated grids,
+    the class asked for as `energy_class`.
     """
     wanted = np.arange(len(store)) if indices is None else np.asarray(indices, dtype=np.int64)
     if wanted.size and not (-len(store) <= wanted.min() and wanted.max() < len(store)):
@@ -79,8 +80,10 @@ def decode_store(
             )
             for index, each in zip(block.tolist(), decoded, strict=True):
                 each.atoms.info["structure"] = index
+                if store.generated is not None and store.energy_class[index] >= 0:
+                    each.atoms.info["energy_class"] = int(store.energy_class[index])
                 writer.write(each.atoms)
-                _count(each, int(store.n_atoms[index]), report)
+                _count(each, None if store.generated is not None else int(store.n_atoms[index]), report)
                 residuals.append(each.residual)
             if progress is not None:
                 progress(len(block))
@@ -88,9 +91,9 @@ def decode_store(
     return report
 
 
-def _count(decoded: Decoded, n_atoms: int, report: dict[str, Any]) -> None:
+def _count(decoded: Decoded, n_atoms: int | None, report: dict[str, Any]) -> None:
     report["atoms"] += len(decoded.atoms)
     report["plausible"] += decoded.plausible
     report["with_merged_peaks"] += bool(decoded.merged)
     report["with_crowded_peaks"] += bool(decoded.crowded)
-    report["with_other_counts"] += len(decoded.atoms) != n_atoms
+    report["with_other_counts"] += n_atoms is not None and len(decoded.atoms) != n_atoms

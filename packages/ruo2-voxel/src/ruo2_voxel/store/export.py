@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.io.cube import write_cube
 from ase.io.xsf import write_xsf
 
+from ruo2_voxel.density.decode import decode
 from ruo2_voxel.density.grid import CATCH_ALL
 from ruo2_voxel.errors import GridError, StoreError
 from ruo2_voxel.store.reader import VoxelStore
@@ -27,6 +28,8 @@ def export_grid(
     overwrite: bool = False,
 ) -> list[Path]:
     """Write the grids of one structure, and its atoms, for a viewer: a file for each channel.
+
+    With generated grids, which have none, go the atoms that `decode` finds in them.
 
     Parameters
     ----------
@@ -58,7 +61,8 @@ def export_grid(
         raise StoreError(f"{store.location}: species must be among {','.join(names)}; found {','.join(wanted)}")
     if not -len(store) <= index < len(store):
         raise StoreError(f"{store.location}: index must lie within {len(store)} structures; found {index}")
-    density, atoms = store.density(index), store.atoms(index)
+    density = store.density(index)
+    atoms = store.atoms(index) if store.generated is None else _found_atoms(store, index)
     paths = []
     for name in wanted:
         label = "other" if name == CATCH_ALL else name
@@ -66,6 +70,12 @@ def export_grid(
         write_grid(density[names.index(name)], atoms, target, COMMENT.format(label), overwrite)
         paths.append(target)
     return paths
+
+
+def _found_atoms(store: VoxelStore, index: int) -> Atoms:
+    """What a viewer can show beside a generated grid, which comes without atoms."""
+    clipped = store.attrs["quantisation"]["combine"] == "clip"
+    return decode(store.read([index])[0], store.cell[index], store.grid, clipped=clipped).atoms
 
 
 def write_grid(

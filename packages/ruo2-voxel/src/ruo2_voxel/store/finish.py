@@ -47,11 +47,11 @@ def finish(plan: Plan, target: Target, markers: Markers, sources: Sequence[Mappi
     row_shape = (grid.n_species, *grid.shape)
     metadata = density_metadata(n_structures, row_shape, options.dtype, options.chunk, options.shard, options.compress)
     target.put(f"{DENSITY}/zarr.json", metadata, durable=False)  # makes the shards, which are there already, an array
-    _write_coordinates(target, options, sources)
+    write_coordinates(target, options, sources)
     rows = _write_tables(target, written, markers, options)
     classes = write_classes(target, rows.labels, options)
     split = write_split(target, rows.groups, rows.prints, options)
-    _write_skipped(target, skipped)
+    write_skipped(target, skipped)
     attributes = {
         "schema": schema.SCHEMA,
         "schema_version": schema.SCHEMA_VERSION,
@@ -98,7 +98,7 @@ def _remove_earlier_attempt(target: Target) -> None:
     target.remove(f"{DENSITY}/zarr.json")
 
 
-def _write_coordinates(target: Target, options: BuildOptions, sources: Sequence[Mapping[str, Any]]) -> None:
+def write_coordinates(target: Target, options: BuildOptions, sources: Sequence[Mapping[str, Any]]) -> None:
     """The axes of the density, and the names that numbers elsewhere stand for."""
     for axis, n in zip("xyz", options.grid.shape, strict=True):
         column = Column(axis, (axis,), "float64", {"long_name": f"scaled coordinate along cell vector {axis}"})
@@ -267,7 +267,7 @@ def _group(info: Mapping[str, Any], target: Target, options: BuildOptions) -> Gr
     return tuple(group_text(info[key]) for key in options.split_by)
 
 
-def _write_skipped(target: Target, skipped: Sequence[Mapping[str, Any]]) -> None:
+def write_skipped(target: Target, skipped: Sequence[Mapping[str, Any]]) -> None:
     """The frames left out, so that a store answers for all of its sources."""
     target.put(f"{schema.SKIPPED}/zarr.json", group_metadata({}), durable=False)
     for column in schema.SKIPPED_COLUMNS:

@@ -85,6 +85,11 @@ class GridStore:
         return float(self.attrs["quantisation"]["scale"])
 
     @property
+    def generated(self) -> dict[str, Any] | None:
+        """What made the grids, if they were not voxelized from structures: see `write_grids`."""
+        return self.attrs.get("generated")
+
+    @property
     def sources(self) -> list[dict[str, Any]]:
         """Files that the structures come from, with their checksums."""
         return list(self.attrs["sources"])

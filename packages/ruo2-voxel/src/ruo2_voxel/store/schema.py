@@ -185,8 +185,8 @@ def scale_of(dtype: str) -> float:
 SLICE_COLUMNS: Final = (
     _column("lattice", ("slice", "uz"), "float64", (2,), units="angstrom", long_name="lattice lengths along u and z"),
     _column("structure", ("slice",), "int64", long_name="structure in the store that the slice was cut from"),
-    _column("plane", ("slice",), "int8", long_name="index into the attribute plane_names"),
-    _column("position", ("slice",), "int32", long_name="voxel at which it was cut, across its plane"),
+    _column("plane", ("slice",), "int8", long_name="index into the attribute plane_names, -1 if generated"),
+    _column("position", ("slice",), "int32", long_name="voxel at which it was cut, -1 if generated"),
     _column("energy", ("slice",), "float64", units="eV", long_name="potential energy of the structure"),
     _column("label", ("slice",), "float64", long_name="what energy_class sorts, NaN if there is no label"),
     _column("energy_class", ("slice",), "int8", long_name="class of the structure, -1 if there is none"),

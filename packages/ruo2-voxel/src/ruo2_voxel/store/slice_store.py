@@ -48,12 +48,12 @@ class SliceStore(GridStore):
 
     @cached_property
     def plane(self) -> IntArray:
-        """Index into attrs["plane_names"] of each slice."""
+        """Index into attrs["plane_names"] of each slice; -1 if it was generated."""
         return self._whole("plane")
 
     @cached_property
     def position(self) -> IntArray:
-        """Voxel at which each slice was cut."""
+        """Voxel at which each slice was cut; -1 if it was generated."""
         return self._whole("position")
 
 
@@ -124,14 +124,7 @@ def build_slices(
         raise StoreError(
             f"{target.location}: slices need a store of their own; found the one they are cut from. Name another"
         )
-    if target.exists() and not overwrite:
-        raise StoreError(
-            f"{target.location}: must not exist yet; found something. Name another, or replace it with --overwrite"
-        )
-    if target.exists() and not target.holds_store():
-        raise StoreError(
-            f"{target.location}: must be a Zarr store to be replaced; found something else. Name another, or remove it"
-        )
+    target.check_free(overwrite)
     with target.lock(), explain_write_errors(target.location, "Make room, then cut them anew"):
         target.clear()
         try:
@@ -198,6 +191,7 @@ def _attributes(view: SliceView, compress: bool) -> dict[str, Any]:
         "schema": schema.SLICE_SCHEMA,
         "schema_version": schema.SLICE_SCHEMA_VERSION,
         **{name: store.attrs[name] for name in kept},
+        **({} if store.generated is None else {"generated": store.generated}),
         "shape": list(view.row_shape[1:]),
         "classes": classes,
         "split": {**store.attrs["split"], "counts": counts},

@@ -48,6 +48,11 @@ class SliceView:
         self.choice = choice or SliceChoice()
         positions: Any = self.choice.positions
         cuts = self._cuts = find_cuts(store.grid.shape, self.choice.planes, positions)
+        # A grid is lines of voxels along z, and a slice is some of them: which ones, shape (cuts, species, u).
+        n_species, nx, ny = store.grid.n_species, *store.grid.shape[:2]
+        self._n_lines = n_species * nx * ny
+        lines = np.arange(self._n_lines).reshape(n_species, nx, ny, 1)
+        self._lines: IntArray = np.stack([cut(lines, plane, position)[..., 0] for plane, position in cuts])
         n = len(store)
         self.structure: IntArray = np.repeat(np.arange(n), len(cuts))
         self._cut = np.tile(np.arange(len(cuts)), n)
@@ -102,11 +107,15 @@ class SliceView:
         elif out.shape != shape or out.dtype != self.dtype:
             raise StoreError(f"out must be {self.dtype} of shape {shape}; found {out.dtype} of shape {out.shape}")
         structures, places = np.unique(self.structure[wanted], return_inverse=True)
-        for begin in range(0, len(structures), STRUCTURES_AT_ONCE):
-            block = self.store.read(structures[begin : begin + STRUCTURES_AT_ONCE])
-            for row in np.flatnonzero((places >= begin) & (places < begin + len(block))).tolist():
-                plane, position = self._cuts[self._cut[wanted[row]]]
-                out[row] = cut(block[places[row] - begin], plane, position)
+        order = np.argsort(places, kind="stable")  # slices of one structure side by side
+        ends = np.searchsorted(places[order], np.arange(STRUCTURES_AT_ONCE, len(structures), STRUCTURES_AT_ONCE))
+        grids = np.empty((min(STRUCTURES_AT_ONCE, len(structures)), *self.store.layout.row_shape), dtype=self.dtype)
+        for number, rows in enumerate(np.split(order, ends)):
+            begin = number * STRUCTURES_AT_ONCE
+            some = structures[begin : begin + STRUCTURES_AT_ONCE]
+            lines = self.store.read(some, out=grids[: len(some)]).reshape(-1, grids.shape[-1])
+            first = (places[rows] - begin) * self._n_lines  # line of each slice's grid
+            out[rows] = lines.take(first[:, None, None] + self._lines[self._cut[wanted[rows]]], axis=0)
         return out
 
     def densities(self, indices: Sequence[int] | IntArray) -> FloatArray:

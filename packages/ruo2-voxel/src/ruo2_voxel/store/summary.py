@@ -23,6 +23,7 @@ def summarize_slices(store: SliceStore) -> dict[str, Any]:
         "location": store.location,
         **{name: store.attrs[name] for name in (*kept, "schema", "schema_version")},
         "density_bytes": n_bytes,
+        "generated": store.generated,
         "lattice_angstrom": _ranges(store.lattice),
     }
 
@@ -45,6 +46,7 @@ def summarize(store: VoxelStore) -> dict[str, Any]:
         "lattice_angstrom": _ranges(store.lattice),
         "energy_per_atom": [float(finite.min()), float(finite.max())] if finite.size else None,
         "info_keys": sorted(store.info),
+        "generated": store.generated,
         **{
             name: attributes[name]
             for name in (

@@ -31,6 +31,25 @@ class Target(Protocol):
     def holds_store(self) -> bool:
         """Whether what stands there is a Zarr store, or an empty folder: nothing else may be replaced."""
 
+    def check_free(self, overwrite: bool) -> None:
+        """See that nothing stands at the final location, or a store that may be replaced.
+
+        Raises
+        ------
+        StoreError
+            It is in the way.
+        """
+        if self.exists() and not overwrite:
+            raise StoreError(
+                f"{self.location}: must not exist yet; found something there. Name another, or replace it with "
+                f"--overwrite"
+            )
+        if self.exists() and not self.holds_store():
+            raise StoreError(
+                f"{self.location}: must be a Zarr store to be replaced; found something else. "
+                f"Name another, or remove it"
+            )
+
     def open(self, key: str) -> contextlib.AbstractContextManager[BinaryIO]: ...
     def put(self, key: str, data: bytes, durable: bool = True) -> None:
         """Write a file; one that is not durable at once will be when the store is published."""
@@ -67,7 +86,7 @@ def local_path(location: str) -> Path | None:
     return None if "://" in text or text.startswith("memory:") else Path(text)
 
 
-class LocalTarget:
+class LocalTarget(Target):
     """A folder NAME.building beside the final one, renamed when complete; every file fsynced before it counts."""
 
     def __init__(self, path: Path) -> None:
@@ -169,7 +188,7 @@ class LocalTarget:
                 self.building.rmdir()
 
 
-class UrlTarget:
+class UrlTarget(Target):
     """Objects below a URL. The root metadata is the last to be written: without it there is no store to open."""
 
     def __init__(self, url: str) -> None:

@@ -54,6 +54,8 @@ def verify_store(
     _verify_checksums(store, arrays)
     _verify_atoms(store)
     _verify_labels(store)
+    if store.generated is not None:
+        n_samples = 0  # there is nothing that they could be voxelized from
     n = len(store) if n_samples is None else min(n_samples, len(store))
     sample = np.sort(np.random.default_rng(seed).choice(len(store), size=n, replace=False))
     largest = _verify_grids(store, sample)
@@ -62,6 +64,7 @@ def verify_store(
         "structures": len(store),
         "arrays": len(arrays),
         "chunks": store.n_chunks,
+        "generated": store.generated is not None,
         "voxelized_anew": n,
         "largest_difference": largest,
     }
@@ -239,7 +242,9 @@ def _verify_labels(store: VoxelStore) -> None:
     """Classes are those that the edges give, and the counts of classes and splits are right."""
     classes, split = store.attrs["classes"], store.attrs["split"]
     if classes is None:
-        expected, values = np.full(len(store), -1), np.full(len(store), np.nan)
+        # Generated grids have the class that was asked of their model, and no label that it could be told from.
+        expected = np.full(len(store), -1) if store.generated is None else store.energy_class
+        values = np.full(len(store), np.nan)
     else:
         infos = [dict(zip(store.info, row, strict=True)) for row in zip(*store.info.values(), strict=True)]
         of = Labelled(store.energy, store.n_atoms, store.array("atom_number")[:], store.cell, infos)
