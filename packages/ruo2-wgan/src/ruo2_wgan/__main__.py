@@ -3,4 +3,4 @@
 from ruo2_wgan.cli import main
 
 if __name__ == "__main__":
-    main(prog_name="ruo2-wgan")
+    main()

@@ -1,0 +1,1 @@
+"""Training: launching, the loop, the adversarial step, checkpoints, and the folder that a run leaves behind."""
