@@ -117,6 +117,19 @@ def _accuracy(each: Record) -> str:
     return f"{each['rms_angstrom']:.2g} ({100 * each['recall']:.4g}, {100 * each['precision']:.4g})"
 
 
+def train_step_table(record: Record) -> str:
+    """Structures a second, by preset, precision and batch; waiting by source; two ranks beside one."""
+    rows = [
+        [each["preset"], each["precision"], str(each["batch"]), f"{each['structures_per_second']:.3g}"]
+        for each in record["steps"]
+    ]
+    table = _table(["preset", "precision", "batch", "structures/s"], rows)
+    waits = [[name, f"{each['data_wait']:.2%}"] for name, each in record["sources"].items()]
+    sources = _table(["source, of recommended-2d with batch 32", "time spent waiting for data"], waits)
+    ranks = f"Two ranks of one thread each do {record['two_ranks']['speedup']:.3g} times what one does.\n"
+    return f"{table}\n{sources}\n{ranks}\n{_setting(record, '')}"
+
+
 TABLES = {
     "kernel": kernel_table,
     "build": build_table,
@@ -124,6 +137,7 @@ TABLES = {
     "preparation": preparation_table,
     "decode": decode_table,
     "decode_accuracy": decode_accuracy_table,
+    "train_step": train_step_table,
 }
 
 

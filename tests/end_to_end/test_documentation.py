@@ -19,6 +19,7 @@ import zarr
 
 from ruo2_voxel import build
 from ruo2_voxel.cli import cli
+from ruo2_wgan.cli import cli as wgan_cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "packages").glob("*/README.md"))]
@@ -113,6 +114,7 @@ def test_options_in_the_text_are_options_of_the_command() -> None:
             collect(inner)
 
     collect(cli)
+    collect(wgan_cli)
     for page in PAGES:
         for code in INLINE_CODE.findall(TABLE.sub("", page.read_text(encoding="utf-8"))):
             for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", code):

@@ -108,7 +108,9 @@ def test_the_tables_of_the_documentation_are_those_of_the_records() -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["build", "reading", "scaling", "preparation", "decode", "decode_accuracy"])
+@pytest.mark.parametrize(
+    "name", ["build", "reading", "scaling", "preparation", "decode", "decode_accuracy", "train_step"]
+)
 def test_a_quick_run_gives_a_record(name: str, tmp_path: Path) -> None:
     command = [sys.executable, f"benchmarks/{name}.py", "--quick", "--out", str(tmp_path / "record.json")]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=300)
