@@ -65,9 +65,9 @@ def test_rows_are_bit_for_bit_those_of_any_batch() -> None:
     config = make_config({"model": {"dimensions": 2, "generator_channels": [64, 32], "critic_channels": [2]}})
     generator, _ = build_networks(config.model, spec, 1)
     latent = draw_latent(70, 512, 3)
-    whole = sample(generator, spec, latent, deal_labels(70, spec)).density
+    whole = sample(generator, spec, latent, deal_labels(70, config.model, spec)).density
     for size in (1, 7, 33):
-        part = sample(generator, spec, latent[20 : 20 + size], deal_labels(size, spec)).density
+        part = sample(generator, spec, latent[20 : 20 + size], deal_labels(size, config.model, spec)).density
         assert np.array_equal(part, whole[20 : 20 + size])
     assert generator.training
 

@@ -84,7 +84,7 @@ def generate(
     if not store and spec.dimensions == 2:
         raise ConfigError(f"{out}: slices cannot become atoms; found a two-dimensional run. Name a .zarr")
     labelled = config.model.conditioning != "none"
-    blocks = _sample_blocks(generator, config, spec, count, label if labelled else None, seed, labelled, progress)
+    blocks = _sample_blocks(generator, config, spec, count, label, seed, progress)
     summary: dict[str, Any] = {"location": str(out), "samples": count, "step": step, "seed": seed}
     summary["lattice_from"] = "predicted" if config.model.lattice else "medians of the data"
     kept = _Kept(labelled)
@@ -160,12 +160,11 @@ def _sample_blocks(
     count: int,
     label: int | None,
     seed: int,
-    labelled: bool,
     progress: Progress | None,
 ) -> Iterator[Samples]:
     for first in range(0, count, BLOCK):
         n = min(BLOCK, count - first)
-        labels = deal_labels(n, spec, label, first) if labelled else np.full(n, -1, dtype=np.int64)
+        labels = deal_labels(n, config.model, spec, label, first)
         yield sample(generator, spec, draw_latent(n, config.model.latent, seed, first), labels, progress)
 
 

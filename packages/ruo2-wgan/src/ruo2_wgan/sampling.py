@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ruo2_wgan.config import Model
 from ruo2_wgan.data import unscale_lattice
 from ruo2_wgan.networks import Generator
 from ruo2_wgan.spec import DataSpec
@@ -34,9 +35,9 @@ def draw_latent(n: int, length: int, seed: int, first: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.stack(rows) if rows else np.empty((0, length)))
 
 
-def deal_labels(n: int, spec: DataSpec, label: int | None = None, first: int = 0) -> NDArray[np.int64]:
-    """Classes of samples number `first` to `first + n`: one for all, or all in turn; -1 where there are none."""
-    if not spec.n_classes:
+def deal_labels(n: int, model: Model, spec: DataSpec, label: int | None = None, first: int = 0) -> NDArray[np.int64]:
+    """Classes of samples number `first` to `first + n`: one for all, or all in turn; -1 of a model without any."""
+    if model.conditioning == "none":
         return np.full(n, -1, dtype=np.int64)
     if label is not None:
         return np.full(n, label, dtype=np.int64)

@@ -1,7 +1,6 @@
 """The command that trains."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def train(
     if dry_run:
         from ruo2_wgan.training.plan import plan_run
 
-        plan = plan_run(store, config, int(os.environ.get("WORLD_SIZE", "1")))
+        plan = plan_run(store, config)
         click.echo(json.dumps(plan) if as_json else plan_text(plan))
         return
 
@@ -64,7 +63,7 @@ def train(
     show_log()
     with training_bar(progress) as advance:
         result = run_training(store, run, config, device=device, resume=resume, progress=advance)
-    if int(os.environ.get("RANK", "0")) == 0:
+    if result["checkpoint"]:  # of rank zero, which speaks for all
         click.echo(json.dumps(result) if as_json else train_text(result))
 
 

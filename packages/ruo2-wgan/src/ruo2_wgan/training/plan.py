@@ -9,7 +9,7 @@ from torch import nn
 from ruo2_wgan.config import Config, config_tables
 from ruo2_wgan.data import open_rows
 from ruo2_wgan.networks import build_networks, count_parameters
-from ruo2_wgan.training.launch import check_ranks, dtype_of
+from ruo2_wgan.training.launch import check_ranks, count_ranks, dtype_of
 from ruo2_wgan.training.schedule import Schedule
 
 # Copies of the critic's activations that a critic update holds at its peak: reals and fakes, interpolates, and the
@@ -17,7 +17,7 @@ from ruo2_wgan.training.schedule import Schedule
 CRITIC_COPIES = 5
 
 
-def plan_run(store: str | Path, config: Config, n_ranks: int = 1) -> dict[str, Any]:
+def plan_run(store: str | Path, config: Config) -> dict[str, Any]:
     """Configuration, parameters, memory and steps of a run, as plain values.
 
     Raises
@@ -25,6 +25,7 @@ def plan_run(store: str | Path, config: Config, n_ranks: int = 1) -> dict[str, A
     Ruo2Error
         A store that does not fit the configuration, as when training.
     """
+    n_ranks = count_ranks()
     check_ranks(config, n_ranks)
     rows = open_rows(store, config)
     spec = rows.spec

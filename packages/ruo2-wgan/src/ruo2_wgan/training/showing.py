@@ -38,8 +38,7 @@ class Showing:
         self._folder, self._config, self._spec = folder, config, rows.spec
         n = max(config.output.n_samples, config.output.watch)
         self._latent = draw_latent(n, config.model.latent, config.training.seed)
-        conditioned = config.model.conditioning != "none"
-        self._labels = deal_labels(n, rows.spec) if conditioned else np.full(n, -1)
+        self._labels = deal_labels(n, config.model, rows.spec)
         self._watch = Watch(torch.from_numpy(self._take_reals(rows)), seed=config.training.seed)
 
     def look(self, generator: Generator, line: Mapping[str, float]) -> dict[str, float]:
