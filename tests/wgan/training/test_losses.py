@@ -117,7 +117,7 @@ def test_the_critic_learns_lengths_of_reals_alone(batch: tuple[Tensor, Tensor, T
 
 def test_what_the_critic_infers_of_a_fake_is_a_target_and_detached() -> None:
     density = torch.rand(3, 2, dtype=torch.float64, requires_grad=True)
-    own = torch.zeros(3, 2, dtype=torch.float64, requires_grad=True)
+    own = torch.full((3, 2), 0.7, dtype=torch.float64, requires_grad=True)  # at 0 the loss has no slope in its target
     judged = Judged(density.sum(1) * 0, density * 5)
     terms = generator_loss(judged, own, loss_of(lattice_weight=0.1))
     target = (density * 5).sigmoid()
@@ -125,7 +125,7 @@ def test_what_the_critic_infers_of_a_fake_is_a_target_and_detached() -> None:
     assert terms.loss.item() == pytest.approx(0.1 * terms.lattice.item())
     terms.loss.backward()
     assert (density.grad == 0).all()
-    torch.testing.assert_close(own.grad, 0.1 * (0.5 - target.detach()) / 6)
+    torch.testing.assert_close(own.grad, 0.1 * (own.detach().sigmoid() - target.detach()) / 6)
 
 
 def test_labels_are_told_for_reals_fakes_and_interpolates(batch: tuple[Tensor, Tensor, Tensor]) -> None:
