@@ -447,3 +447,13 @@ def test_the_catch_all_decodes_to_unknown_atoms() -> None:
     grid = Grid(species=("Ru", "*"))
     atoms = pair_along((1, 0, 0), 2.0, "RuO")
     assert str(decode(voxelize(atoms, grid), LENGTHS, grid).atoms.symbols) == "RuX"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_noise_decodes_into_bounded_heights_and_leaves_no_more_than_there_was(seed: int) -> None:
+    """A fit that runs out of sight of its Gaussian would take any height there, and the others would follow."""
+    grid = Grid(shape=(8, 8, 16), sigma=0.45)
+    noise = np.random.default_rng(seed).random((4, 2, 8, 8, 16), dtype=np.float32) ** 6
+    for found in decode_many(noise, [[3.3, 3.4, 8.0]] * 4, grid):
+        assert found.confidence.max() < 2.0
+        assert found.unexplained < 1.0

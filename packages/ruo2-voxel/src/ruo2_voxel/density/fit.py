@@ -21,11 +21,13 @@ from ruo2_voxel.typing import Array, FloatArray, IntArray
 # Lengths in units of sigma.
 MOST_STEPS = 20  # of a visit
 LONGEST_STEP = 0.7
+FARTHEST = 1.5  # of a visit, all steps together: farther off, the window would hold too little of the Gaussian
 LAST_STEP = 1e-2  # a step shorter than this ends a visit: the error left is about its square
 NEAR = 0.1  # within such a step, a visit's first one needs no trial
 BOLD_SWEEPS = 20  # after so many every step is tried first, for such steps may also go to and fro
 AT_REST = 3e-4  # an atom that moves no more than this, by itself or by the pull of another, is left alone
 MOST_SWEEPS = 200  # over all atoms that are awake
+MOST_VISITS = 1000  # for each peak, all calls together: two atoms in one hill need hundreds, and noise would never rest
 DAMPING = 1e-5  # of the normal matrix, for grids so coarse that few voxels see an atom
 FREE = 0.0  # as a fixed height: fit it
 
@@ -60,11 +62,15 @@ def fit_atom(
 ) -> float:
     """Fit one Gaussian to a residual that does not hold it yet: moves t, in voxel steps; returns its height."""
     node, u, trial, step = np.empty(3, dtype=np.int64), np.empty(3), np.empty(3), np.zeros(3)
-    moments = np.empty(N_MOMENTS)
+    moments, begin, away = np.empty(N_MOMENTS), np.empty(3), np.empty(3)
     nearest_node(t, node, u)
     least = np.inf
+    begin[:] = u
     trial[:] = u
     for _ in range(most_steps):
+        away[:] = trial - begin
+        if step_length(away, window.metric) > FARTHEST:
+            break
         take_moments(residual, data, level, height, window, node, trial, moments)
         if not moments[4] > 0.0:
             break
@@ -158,8 +164,12 @@ def settle(
     kept: Array,
     awake: Array,
     fixed: float,
+    visits: IntArray,
 ) -> None:
-    """Visit the atoms that are awake, over and over, until all rest; only those that are kept are there."""
+    """Visit the atoms that are awake, over and over, until all rest; only those that are kept are there.
+
+    `visits` holds how many there may still be, and is counted down.
+    """
     before, apart, u, after = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     step, trial, moments = np.empty(3), np.empty(3), np.empty(N_MOMENTS)
     node, other = np.empty(3, dtype=np.int64), np.empty(3, dtype=np.int64)
@@ -170,6 +180,7 @@ def settle(
                 continue
             at_rest = False
             awake[i] = False
+            visits[0] -= 1
             old = height[i]
             before[:] = t[i]
             nearest_node(t[i], node, u)
@@ -205,6 +216,8 @@ def settle(
                 wake_neighbours(i, moved, t, awake, residual.shape, window.metric, inverse_metric)
         if at_rest:
             return
+        if visits[0] <= 0:
+            break
     awake[:] = False
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ruo2_voxel.density.distances import nearest_pair, shortest_vector
-from ruo2_voxel.density.fit import FREE, MOST_STEPS, add_atom, fit_atom, settle, wake_neighbours
+from ruo2_voxel.density.distances import nearest_pair, shortest_vector, within_slabs
+from ruo2_voxel.density.fit import FREE, MOST_STEPS, MOST_VISITS, add_atom, fit_atom, settle, wake_neighbours
 from ruo2_voxel.density.kernels import part
 from ruo2_voxel.density.peaks import find_neighbours, find_peaks, refine_peak
 from ruo2_voxel.density.windows import Window, make_window
@@ -149,6 +149,7 @@ def find_channel(
     """Places, heights, fates and distances of one channel's peaks; residual is left without those that are kept."""
     t, height = np.empty((0, 3)), np.empty(0)
     into, distance = np.empty(0, dtype=np.int64), np.empty(0)
+    visits = np.zeros(1, dtype=np.int64)
     # An atom between nodes shows less than its height. Noise may reach as high; what it builds the fit will tell.
     noise = rms_below_zero(residual.reshape(-1))
     uncertainty = noise / math.sqrt(geometry.squares)  # of a height
@@ -179,9 +180,22 @@ def find_channel(
             into,
             awake,
         )
+        visits[0] += MOST_VISITS * (n - len(t) + len(peaks))
         t, height, into, distance, awake = t[:n], height[:n], into[:n], distance[:n], awake[:n]
         while awake.any():
-            settle(residual, data, rules.level, window, geometry.inverse_metric, t, height, into == KEPT, awake, FREE)
+            settle(
+                residual,
+                data,
+                rules.level,
+                window,
+                geometry.inverse_metric,
+                t,
+                height,
+                into == KEPT,
+                awake,
+                FREE,
+                visits,
+            )
             drop_lowest(threshold, geometry, window, residual, t, height, into, awake)
             if not awake.any():
                 merge_nearest(data, geometry, rules, exclusion, window, residual, t, height, into, distance, awake)
@@ -276,7 +290,9 @@ def drop_lowest(
             continue
         low = height[i] < threshold
         for j in range(len(into)):
-            if not low and j != i and into[j] == KEPT:
+            if low or j == i or into[j] != KEPT:
+                continue
+            if within_slabs(BLENDED**2, t, i, j, geometry.shape, geometry.inverse_metric):
                 apart = shortest_vector(
                     t[i], t[j], geometry.shape, geometry.metric, geometry.inverse_metric, False, vector
                 )
@@ -350,7 +366,8 @@ def fit_places(
     for i in range(len(height)):
         if into[i] == KEPT:
             add_atom(residual, height[i] - 1.0, window, t[i])
-    settle(residual, data, rules.level, window, geometry.inverse_metric, t, ones, into == KEPT, into == KEPT, 1.0)
+    visits, kept = np.array([MOST_VISITS * len(height)]), into == KEPT
+    settle(residual, data, rules.level, window, geometry.inverse_metric, t, ones, kept, kept.copy(), 1.0, visits)
     for i in range(len(height)):
         if into[i] == KEPT:
             add_atom(residual, 1.0 - height[i], window, t[i])
