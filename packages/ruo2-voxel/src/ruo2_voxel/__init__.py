@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ruo2_voxel.store.decode import decode_store
     from ruo2_voxel.store.export import export_grid, write_grid
     from ruo2_voxel.store.generated import GridBlock, write_grids
+    from ruo2_voxel.store.labelling import Labelling, read_labelling
     from ruo2_voxel.store.manifest import read_manifest, verify_manifest
     from ruo2_voxel.store.plan import BuildOptions
     from ruo2_voxel.store.reader import VoxelStore, open_store
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from ruo2_voxel.structures.structure_file import StructureWriter
     from ruo2_voxel.structures.surface_energy import SurfaceReference, calibrate_oxygen, surface_free_energy
     from ruo2_voxel.structures.surfaces import TERMINATIONS, build_surface, bulk_rutile, surface_family
+    from ruo2_voxel.structures.whole_file import whole_file
 
 # Imported when first used: `ruo2-voxel --help` need not wait for a compiler.
 _HOMES = {
@@ -75,6 +77,7 @@ _HOMES = {
     "ruo2_voxel.store.decode": ("decode_store",),
     "ruo2_voxel.store.export": ("export_grid", "write_grid"),
     "ruo2_voxel.store.generated": ("GridBlock", "write_grids"),
+    "ruo2_voxel.store.labelling": ("Labelling", "read_labelling"),
     "ruo2_voxel.store.manifest": ("read_manifest", "verify_manifest"),
     "ruo2_voxel.store.plan": ("BuildOptions",),
     "ruo2_voxel.store.reader": ("VoxelStore", "open_store"),
@@ -94,6 +97,7 @@ _HOMES = {
     "ruo2_voxel.structures.surface_energy": ("SurfaceReference", "calibrate_oxygen", "surface_free_energy"),
     "ruo2_voxel.structures.screening": ("Finding", "Screening", "screen", "screen_arrays"),
     "ruo2_voxel.structures.surfaces": ("TERMINATIONS", "build_surface", "bulk_rutile", "surface_family"),
+    "ruo2_voxel.structures.whole_file": ("whole_file",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -111,6 +115,7 @@ __all__ = [
     "Grid",
     "GridBlock",
     "GridError",
+    "Labelling",
     "ManifestError",
     "Merged",
     "MissingExtraError",
@@ -145,6 +150,7 @@ __all__ = [
     "open_slices",
     "open_store",
     "orthogonalize",
+    "read_labelling",
     "read_manifest",
     "repeat_to_square",
     "rotate_z",
@@ -160,6 +166,7 @@ __all__ = [
     "verify_store",
     "voxelize",
     "voxelize_many",
+    "whole_file",
     "write_grid",
     "write_grids",
 ]
