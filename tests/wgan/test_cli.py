@@ -39,7 +39,7 @@ def call(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["generate"], ["presets"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["generate"], ["report"], ["presets"]])
 def test_help_teaches_with_an_example(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -119,7 +119,14 @@ def test_preset_file_and_keys_in_that_order(tiny_store: Path, tmp_path: Path) ->
         (["generate", "no-run", "--count", "1", "--out", "x.zarr"], 1, "must hold a last checkpoint"),
         (["generate", "no-run", "--count", "0", "--out", "x.zarr"], 2, "Invalid value for '--count'"),
         (["generate", "r", "--count", "1", "--out", "x.zarr", "--label", "low"], 2, "counted from 0, or all"),
-        (["evaluate"], 2, "No such command"),
+        (["report", "no-run"], 2, "Missing option '--out'"),
+        (["report", "no-run", "--out", "x.html"], 1, "no-run: must be a verdict on samples; found nothing there"),
+        (["evaluate"], 2, "name either a RUN or a file of --samples"),
+        (["evaluate", "run", "--samples", "x.zarr"], 2, "name either a RUN or a file of --samples"),
+        (["evaluate", "--samples", "x.zarr", "--data", "y.zarr"], 2, "name the real structures with --data and the"),
+        (["evaluate", "run", "--calculator", "a:b", "--calculator-args", "[1]"], 2, "a JSON object; found '[1]'"),
+        (["evaluate", "run", "--calculator", "a:b", "--calculator-args", "{"], 2, "a JSON object; found '{'"),
+        (["evaluate", "no-run"], 1, "no-run: must hold a last checkpoint in checkpoints/; found none"),
     ],
 )
 def test_errors_are_one_line_with_an_exit_code(

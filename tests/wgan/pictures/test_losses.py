@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ruo2_wgan.errors import DataError
-from ruo2_wgan.pictures import draw_losses
+from ruo2_wgan.pictures import draw_loss_panels, draw_losses
 from ruo2_wgan.pictures.losses import smooth
 
 KEYS = (
@@ -91,3 +91,16 @@ def test_what_is_not_finite_is_left_out():
 def test_nothing_to_draw_is_refused(stats):
     with pytest.raises(DataError, match=f"found {len(stats)} lines"):
         draw_losses(stats)
+
+
+def test_panels_alone_draw_what_the_page_does():
+    stats = make_stats(60, distance=0.3, diversity=0.8, stripe_index=1.1)
+    page, alone = draw_losses(stats), draw_loss_panels(stats, 3.0, 2.0)
+    assert list(alone) == [axes.get_title(loc="left") for axes in page.axes]
+    for axes, figure in zip(page.axes, alone.values(), strict=True):
+        (single,) = figure.axes
+        assert single.get_ylim() == axes.get_ylim()
+        for ours, theirs in zip(single.lines, axes.lines, strict=True):
+            np.testing.assert_array_equal(ours.get_xydata(), theirs.get_xydata())
+    few = next(iter(draw_loss_panels(stats, 3.0, 2.0, most_points=20).values())).axes[0].lines[0]
+    assert len(few.get_xdata()) == 20

@@ -21,3 +21,11 @@ class CheckpointError(Ruo2Error):
 
 class TrainingError(Ruo2Error):
     """A training that cannot go on: a loss that is not finite."""
+
+
+class CalculatorError(Ruo2Error):
+    """A calculator of energies that cannot be had: no such module or callable, arguments that it refuses."""
+
+
+class VerdictError(Ruo2Error):
+    """A verdict on samples that is missing, damaged, or of another format."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ruo2_voxel import Grid, GridBlock, StructureWriter, decode_many, save_figure, write_grids
+from ruo2_voxel import GridBlock, StructureWriter, decode_many, save_figure, write_grids
 from ruo2_wgan.config import Config
 from ruo2_wgan.errors import CheckpointError, ConfigError
 from ruo2_wgan.networks import Generator, build_networks
@@ -79,12 +79,12 @@ def generate(
     """
     path = find_checkpoint(run, checkpoint)
     generator, config, spec, step = load_generator(path, ema, device)
-    _check_label(label, spec, config)
+    check_label(label, spec, config)
     store = str(out).rstrip("/").endswith(".zarr")
     if not store and spec.dimensions == 2:
         raise ConfigError(f"{out}: slices cannot become atoms; found a two-dimensional run. Name a .zarr")
     labelled = config.model.conditioning != "none"
-    blocks = _sample_blocks(generator, config, spec, count, label, seed, progress)
+    blocks = sample_blocks(generator, config, spec, count, label, seed, progress)
     summary: dict[str, Any] = {"location": str(out), "samples": count, "step": step, "seed": seed}
     summary["lattice_from"] = "predicted" if config.model.lattice else "medians of the data"
     kept = _Kept(labelled)
@@ -153,15 +153,16 @@ class _Kept:
         return found
 
 
-def _sample_blocks(
+def sample_blocks(
     generator: Generator,
     config: Config,
     spec: DataSpec,
     count: int,
     label: int | None,
     seed: int,
-    progress: Progress | None,
+    progress: Progress | None = None,
 ) -> Iterator[Samples]:
+    """Samples of a run in blocks, as `generate` writes them."""
     for first in range(0, count, BLOCK):
         n = min(BLOCK, count - first)
         labels = deal_labels(n, config.model, spec, label, first)
@@ -176,17 +177,18 @@ def _write_store(
     overwrite: bool,
 ) -> None:
     written = (GridBlock(block.density, block.lattice, block.label) for block in blocks)
-    write_grids(out, written, grid_of(spec), made_by, slices=spec.dimensions == 2, overwrite=overwrite)
+    write_grids(out, written, spec.grid, made_by, slices=spec.dimensions == 2, overwrite=overwrite)
 
 
 def _write_atoms(
     out: str | os.PathLike[str], blocks: Iterator[Samples], count: int, spec: DataSpec, overwrite: bool
 ) -> dict[str, Any]:
-    grid = grid_of(spec)
     atoms = plausible = number = 0
     with StructureWriter(out, overwrite, count) as writer:
         for block in blocks:
-            for found, label in zip(decode_many(block.density, block.lattice, grid), block.label.tolist(), strict=True):
+            for found, label in zip(
+                decode_many(block.density, block.lattice, spec.grid), block.label.tolist(), strict=True
+            ):
                 found.atoms.info["sample"] = number
                 if label >= 0:
                     found.atoms.info["label"] = label
@@ -195,14 +197,14 @@ def _write_atoms(
     return {"atoms": atoms, "plausible": plausible}
 
 
-def grid_of(spec: DataSpec) -> Grid:
-    """The grid that samples lie on."""
-    x, z = spec.shape[0], spec.shape[-1]
-    y = spec.shape[1] if spec.dimensions == 3 else x  # nobody knows of a slice how the grid goes on across it
-    return Grid(species=spec.species, shape=(x, y, z), sigma=spec.sigma, tol=spec.tol)
+def check_label(label: int | None, spec: DataSpec, config: Config) -> None:
+    """See that a run can be asked for a class.
 
-
-def _check_label(label: int | None, spec: DataSpec, config: Config) -> None:
+    Raises
+    ------
+    ConfigError
+        It has no classes, or not that one.
+    """
     if label is None:
         return
     if config.model.conditioning == "none":

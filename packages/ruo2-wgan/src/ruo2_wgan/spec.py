@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ruo2_voxel import Grid
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -36,6 +38,13 @@ class DataSpec:
     @property
     def dimensions(self) -> int:
         return len(self.shape)
+
+    @property
+    def grid(self) -> Grid:
+        """That a row lies on. Of a slice nobody knows how it goes on across: here, as along its first axis."""
+        x, z = self.shape[0], self.shape[-1]
+        shape = (x, self.shape[1] if self.dimensions == 3 else x, z)
+        return Grid(species=self.species, shape=shape, sigma=self.sigma, tol=self.tol)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""

@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from ruo2_voxel import Ruo2Error
+from ruo2_wgan.cli.evaluate import evaluate
 from ruo2_wgan.cli.generate import generate
 from ruo2_wgan.cli.presets import presets
+from ruo2_wgan.cli.report import report
 from ruo2_wgan.cli.train import train
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
@@ -26,10 +28,12 @@ def cli() -> None:
     ruo2-wgan presets                                                      what can be trained
     ruo2-wgan train --data bh.zarr --preset recommended-2d --run run       train
     ruo2-wgan generate run --count 64 --out fake.zarr                      samples as grids
+    ruo2-wgan evaluate run                                                 are they any good?
+    ruo2-wgan report run --out report.html                                 the answer, as a page
     """
 
 
-for command in (train, generate, presets):
+for command in (train, generate, evaluate, report, presets):
     cli.add_command(command)
 
 

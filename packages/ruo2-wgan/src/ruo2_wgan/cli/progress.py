@@ -53,6 +53,24 @@ def sample_bar(total: int, wanted: bool | None) -> Iterator[Callable[[int], None
         yield advance
 
 
+@contextlib.contextmanager
+def stage_bars(wanted: bool | None) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """A bar for each stage of a work, one after the other in the same line."""
+    hidden = None if wanted is None else not wanted
+    with contextlib.ExitStack() as last:
+
+        def begin(name: str, total: int) -> Callable[[int], None]:
+            last.close()
+            bar = last.enter_context(tqdm(desc=name, total=total, disable=hidden, dynamic_ncols=True, leave=False))
+
+            def advance(n: int) -> None:
+                bar.update(n)
+
+            return advance
+
+        yield begin
+
+
 def _above(bar: "tqdm[object]") -> contextlib.AbstractContextManager[None]:
     """Lines of the log go above the bar, not through it."""
     return logging_redirect_tqdm([logging.getLogger("ruo2_wgan")]) if not bar.disable else contextlib.nullcontext()

@@ -64,27 +64,13 @@ def draw_losses(stats: Sequence[Mapping[str, Any]]) -> "Figure":
     DataError
         No line, or none with a figure to draw.
     """
-    series = {name: _read(stats, name) for panel in PANELS for name in panel.names}
-    panels = [panel for panel in PANELS if any(len(series[name][0]) for name in panel.names)]
-    if not panels:
-        raise DataError(
-            f"losses are drawn from lines of statistics, one of which must have a figure such as wasserstein; "
-            f"found {len(stats)} lines without"
-        )
+    series, panels = _choose(stats)
     n_rows = -(-len(panels) // COLUMNS)
     figure = new_figure(WIDTH, HEIGHT * n_rows + 0.7)
     grid = figure.subplots(n_rows, COLUMNS, squeeze=False, sharex=True).ravel()
     for axes, panel in zip(grid, panels, strict=False):
-        drawn = {name: words for name, words in panel.names.items() if len(series[name][0])}
-        for colour, (name, words) in zip(COLOURS, drawn.items(), strict=False):
-            _draw_series(axes, *series[name], colour, words)
-        if panel.from_zero:
-            axes.set_ylim(bottom=0.0)
-        else:
-            _scale(axes, [series[name][1] for name in drawn])
-        if panel.best is not None:
-            axes.axhline(panel.best, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
-        _dress(axes, panel.title, legend=any(drawn.values()))
+        _draw_panel(axes, panel, series, MOST_POINTS)
+        axes.set_title(_title_of(axes, panel), loc="left", fontsize=9, color=INK)
     for axes in grid[len(panels) :]:
         axes.remove()
     for axes in grid[max(len(panels) - COLUMNS, 0) : len(panels)]:
@@ -94,6 +80,54 @@ def draw_losses(stats: Sequence[Mapping[str, Any]]) -> "Figure":
         _number_epochs(axes, *_read(stats, "epoch"))
     figure.tight_layout(h_pad=1.2, w_pad=2.0)
     return figure
+
+
+def draw_loss_panels(
+    stats: Sequence[Mapping[str, Any]], width: float, height: float, most_points: int = MOST_POINTS
+) -> dict[str, "Figure"]:
+    """The panels of `draw_losses` as figures of their own, for a page that places them itself.
+
+    Parameters
+    ----------
+    stats
+        As for `draw_losses`.
+    width, height
+        Of each figure, inches.
+    most_points
+        Faint ones, of each line.
+
+    Returns
+    -------
+    figures
+        By title, which is not in the figure.
+
+    Raises
+    ------
+    DataError
+        As for `draw_losses`.
+    """
+    series, panels = _choose(stats)
+    figures = {}
+    for panel in panels:
+        figure = new_figure(width, height)
+        axes = figure.subplots()
+        _draw_panel(axes, panel, series, most_points)
+        axes.set_xlabel("step", color=INK, fontsize=8.5)
+        figure.tight_layout(pad=0.3)
+        figures[_title_of(axes, panel)] = figure
+    return figures
+
+
+def _choose(stats: Sequence[Mapping[str, Any]]) -> tuple[dict[str, tuple[FloatArray, FloatArray]], list[Panel]]:
+    """Steps and values by name, and the panels that have some."""
+    series = {name: _read(stats, name) for panel in PANELS for name in panel.names}
+    panels = [panel for panel in PANELS if any(len(series[name][0]) for name in panel.names)]
+    if not panels:
+        raise DataError(
+            f"losses are drawn from lines of statistics, one of which must have a figure such as wasserstein; "
+            f"found {len(stats)} lines without"
+        )
+    return series, panels
 
 
 def _read(stats: Sequence[Mapping[str, Any]], name: str) -> tuple[FloatArray, FloatArray]:
@@ -112,9 +146,28 @@ def smooth(values: FloatArray) -> FloatArray:
     return np.asarray((sums[last] - sums[first]) / (last - first), dtype=np.float64)
 
 
-def _draw_series(axes: "Axes", steps: FloatArray, values: FloatArray, colour: str, words: str) -> None:
+def _draw_panel(
+    axes: "Axes", panel: Panel, series: Mapping[str, tuple[FloatArray, FloatArray]], most_points: int
+) -> None:
+    drawn = {name: words for name, words in panel.names.items() if len(series[name][0])}
+    for colour, (name, words) in zip(COLOURS, drawn.items(), strict=False):
+        _draw_series(axes, *series[name], colour, words, most_points)
+    if panel.from_zero:
+        axes.set_ylim(bottom=0.0)
+    else:
+        _scale(axes, [series[name][1] for name in drawn])
+    if panel.best is not None:
+        axes.axhline(panel.best, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    if len(panel.names) > 1:
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK, ncols=2, loc="best", handlelength=1.2)
+    _dress(axes)
+
+
+def _draw_series(
+    axes: "Axes", steps: FloatArray, values: FloatArray, colour: str, words: str, most_points: int
+) -> None:
     line = smooth(values)
-    every = -(-len(values) // MOST_POINTS)
+    every = -(-len(values) // most_points)
     few = len(values) < 2 * SPAN  # nothing to smooth: the points are the figure
     axes.plot(
         steps[::every],
@@ -142,12 +195,13 @@ def _scale(axes: "Axes", series: Sequence[FloatArray]) -> None:
         axes.set_yscale("symlog", linthresh=10.0 ** np.floor(np.log10(low)))
 
 
-def _dress(axes: "Axes", title: str, legend: bool) -> None:
-    """The title, with the last smoothed value where there is but one; and no more lines than are needed."""
-    last = "" if legend else f", now {axes.lines[-1].get_label()}"
-    axes.set_title(title + last, loc="left", fontsize=9, color=INK)
-    if legend:
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK, ncols=2, loc="best", handlelength=1.2)
+def _title_of(axes: "Axes", panel: Panel) -> str:
+    """With the last smoothed value, where there is but one and no legend tells it."""
+    return panel.title if len(panel.names) > 1 else f"{panel.title}, now {axes.lines[1].get_label()}"
+
+
+def _dress(axes: "Axes") -> None:
+    """No more lines than are needed."""
     axes.grid(color=FAINT, alpha=0.2, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=FAINT, linewidth=0.8)

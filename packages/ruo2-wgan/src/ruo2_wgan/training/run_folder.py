@@ -121,10 +121,18 @@ class RunFolder:
                 self._board.add_scalar(name, value, int(line["step"]))
 
     def read_stats(self) -> list[dict[str, Any]]:
-        """All logged steps."""
+        """All logged steps.
+
+        Raises
+        ------
+        RunError
+            A line that is no JSON object with a step.
+        """
         if not self.stats_file.exists():
             return []
-        return [json.loads(line) for line in self.stats_file.read_text().splitlines()]
+        return [
+            self._read_line(number, line) for number, line in enumerate(self.stats_file.read_text().splitlines(), 1)
+        ]
 
     def save(self, step: int, state: dict[str, Any], config: Config, spec: DataSpec) -> Path:
         """Write the checkpoint after a number of steps, and remove all but the last ones.
@@ -170,6 +178,18 @@ class RunFolder:
         if self._log is not None:
             logger.removeHandler(self._log)
             self._log.close()
+
+    def _read_line(self, number: int, line: str) -> dict[str, Any]:
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError:
+            values = None
+        if not isinstance(values, dict) or "step" not in values:
+            raise RunError(
+                f"{self.stats_file}, line {number}: must be a JSON object with a step; found {line[:60]!r}. "
+                f"Remove the line, or mend it"
+            )
+        return values
 
     def _write_provenance(self, provenance: Mapping[str, Any], from_step: int) -> None:
         path = self.path / "provenance.json"

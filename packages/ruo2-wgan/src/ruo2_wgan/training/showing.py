@@ -51,7 +51,7 @@ class Showing:
         epoch, step = line["epoch"], line["step"]
         first = samples.first(self._config.output.n_samples)
         path = self._folder.samples / f"epoch-{int(epoch):04d}-step-{step:07d}.png"
-        save_figure(draw_samples(first, self._spec.species, f"epoch {epoch:.0f}, step {step}"), path)
+        save_figure(draw_samples(first, self._spec.species, f"epoch {int(epoch)}, step {step}"), path)
         return figures
 
     def draw_losses(self) -> None:

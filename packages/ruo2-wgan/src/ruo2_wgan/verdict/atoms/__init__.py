@@ -1,0 +1,1 @@
+"""What the atoms of structures are like: decoded, measured, compared, and whether two structures are the same."""
