@@ -1,6 +1,6 @@
 """Writes the tables of the documentation from the records in benchmarks/results/, between their markers.
 
-python benchmarks/tables.py            rewrite README.md and docs/decoding.md
+python benchmarks/tables.py            rewrite the pages that hold such tables
 python benchmarks/tables.py --check    say whether they agree with the records
 """
 
@@ -13,7 +13,10 @@ from typing import Any
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "decoding.md")
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("decoding", "evaluation", "label-consistency")),
+)
 RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -130,7 +133,52 @@ def train_step_table(record: Record) -> str:
     return f"{table}\n{sources}\n{ranks}\n{_setting(record, '')}"
 
 
+def label_consistency_table(record: Record) -> str:
+    """Errors of energies, shares of classes and time, by what was done to structures."""
+    rows = []
+    for name, each in sorted(record["cases"].items(), key=lambda item: item[1]["mean_absolute_error_eV"]):
+        errors = [f"{each[key]:.2g}" for key in ("mean_absolute_error_eV", "largest_error_eV", "mean_error_eV")]
+        shares = [f"{each[key]:.0%}" for key in ("exact", "within_one")]
+        others = [f"{each['spearman']:.2f}", str(each["below"]), str(each["above"]), f"{each['seconds_each']:.2g}"]
+        rows.append([name, str(each["n"]), *errors, *shares, *others])
+    errors_of = ["mean absolute error, eV", "largest, eV", "mean, eV"]
+    heads = ["structures", "n", *errors_of, "exact", "within one", "Spearman", "below", "above", "s each"]
+    table = _table(heads, rows)
+    return f"{table}\n{_setting(record, '; one thread')}"
+
+
+def verdict_table(record: Record) -> str:
+    """What shortlists miss, and how long a verdict takes."""
+    lengths = list(record["searches"][0]["mean_gap"])
+    lengths.sort(key=int)
+    rows = [
+        [
+            each["samples"],
+            f"{each['best_ssim']:.3f}",
+            f"{each['median_ssim']:.3f}",
+            *(f"{each['mean_gap'][length]:.1g} ({each['largest_gap'][length]:.1g})" for length in lengths),
+        ]
+        for each in record["searches"]
+    ]
+    first, of, pair = record["searches"][0], record["verdict"], record["similarity"]
+    searched = (
+        f"How much less similar (SSIM) than the most similar of {first['reals']} structures under all operations those "
+        "are that a shortlist of so many structures finds: mean and, in brackets, largest of "
+        f"{first['n']} samples. Ours has {lengths[-1]}.\n"
+    )
+    table = _table(["samples", "best SSIM", "median SSIM", *lengths], rows)
+    timed = (
+        f"A verdict on {of['samples']:,} samples beside {of['real_structures']:,} structures of 2 x 32³ voxels took "
+        f"{of['seconds']:.0f} s with {of['workers']} threads, {of['seconds_over_limit']:.2g} of the ten minutes that "
+        f"it may take, and {of['peak_memory_MiB'] / 1024:.2g} GiB. scikit-image's SSIM of a pair takes "
+        f"{pair['ratio']:.3g} times as long as ours; with it, trying every operation of every structure would take "
+        f"{pair['core_years_of_everything']:.2g} core-years.\n"
+    )
+    return f"{searched}\n{table}\n{timed}\n{_setting(record, '')}"
+
+
 TABLES = {
+    "verdict": verdict_table,
     "kernel": kernel_table,
     "build": build_table,
     "reading": reading_table,
@@ -138,6 +186,7 @@ TABLES = {
     "decode": decode_table,
     "decode_accuracy": decode_accuracy_table,
     "train_step": train_step_table,
+    "label_consistency": label_consistency_table,
 }
 
 

@@ -109,7 +109,11 @@ def test_the_tables_of_the_documentation_are_those_of_the_records() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["build", "reading", "scaling", "preparation", "decode", "decode_accuracy", "train_step"]
+    "name",
+    [
+        *("build", "reading", "scaling", "preparation", "decode", "decode_accuracy"),
+        *("train_step", "label_consistency", "verdict"),
+    ],
 )
 def test_a_quick_run_gives_a_record(name: str, tmp_path: Path) -> None:
     command = [sys.executable, f"benchmarks/{name}.py", "--quick", "--out", str(tmp_path / "record.json")]
