@@ -126,6 +126,8 @@ def test_preset_file_and_keys_in_that_order(tiny_store: Path, tmp_path: Path) ->
         (["evaluate", "--samples", "x.zarr", "--data", "y.zarr"], 2, "name the real structures with --data and the"),
         (["evaluate", "run", "--calculator", "a:b", "--calculator-args", "[1]"], 2, "a JSON object; found '[1]'"),
         (["evaluate", "run", "--calculator", "a:b", "--calculator-args", "{"], 2, "a JSON object; found '{'"),
+        (["evaluate", "run", "--set", "data.planes=xz"], 2, "--set goes with --samples only"),
+        (["evaluate", "--samples", "x.zarr", "--data", "y", "--out", "z", "--seed", "1"], 2, "--seed goes with a RUN"),
         (["evaluate", "no-run"], 1, "no-run: must hold a last checkpoint in checkpoints/; found none"),
     ],
 )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ruo2_voxel.pictures.colours import mix_inks
     from ruo2_voxel.pictures.figure import new_figure, save_figure
     from ruo2_voxel.pictures.isosurface import draw_isosurface
-    from ruo2_voxel.store.build import build
+    from ruo2_voxel.store.build import available_cores, build
     from ruo2_voxel.store.decode import decode_store
     from ruo2_voxel.store.export import export_grid, write_grid
     from ruo2_voxel.store.generated import GridBlock, write_grids
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ruo2_voxel.store.manifest import read_manifest, verify_manifest
     from ruo2_voxel.store.plan import BuildOptions
     from ruo2_voxel.store.reader import VoxelStore, open_store
-    from ruo2_voxel.store.slice_store import SliceStore, build_slices, open_slices
+    from ruo2_voxel.store.slice_store import SliceStore, build_slices, open_any, open_slices
     from ruo2_voxel.store.slice_view import SliceChoice, SliceView
     from ruo2_voxel.store.verify import verify_store
     from ruo2_voxel.structures.classes import ClassBalanceWarning, classify
@@ -73,7 +73,7 @@ _HOMES = {
     "ruo2_voxel.pictures.colours": ("mix_inks",),
     "ruo2_voxel.pictures.figure": ("new_figure", "save_figure"),
     "ruo2_voxel.pictures.isosurface": ("draw_isosurface",),
-    "ruo2_voxel.store.build": ("build",),
+    "ruo2_voxel.store.build": ("available_cores", "build"),
     "ruo2_voxel.store.decode": ("decode_store",),
     "ruo2_voxel.store.export": ("export_grid", "write_grid"),
     "ruo2_voxel.store.generated": ("GridBlock", "write_grids"),
@@ -81,7 +81,7 @@ _HOMES = {
     "ruo2_voxel.store.manifest": ("read_manifest", "verify_manifest"),
     "ruo2_voxel.store.plan": ("BuildOptions",),
     "ruo2_voxel.store.reader": ("VoxelStore", "open_store"),
-    "ruo2_voxel.store.slice_store": ("SliceStore", "build_slices", "open_slices"),
+    "ruo2_voxel.store.slice_store": ("SliceStore", "build_slices", "open_any", "open_slices"),
     "ruo2_voxel.store.slice_view": ("SliceChoice", "SliceView"),
     "ruo2_voxel.store.verify": ("verify_store",),
     "ruo2_voxel.structures.classes": ("ClassBalanceWarning", "classify"),
@@ -132,6 +132,7 @@ __all__ = [
     "StructureWriter",
     "SurfaceReference",
     "VoxelStore",
+    "available_cores",
     "build",
     "build_slices",
     "build_surface",
@@ -146,6 +147,7 @@ __all__ = [
     "mix_inks",
     "move_atoms",
     "new_figure",
+    "open_any",
     "open_frames",
     "open_slices",
     "open_store",

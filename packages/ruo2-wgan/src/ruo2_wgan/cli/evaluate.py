@@ -1,11 +1,11 @@
 """The command that judges samples."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ruo2_wgan.cli.generate import Label
 
@@ -75,6 +75,9 @@ def evaluate(
     if samples is not None and (data is None or out is None):
         raise click.UsageError("with --samples, name the real structures with --data and the verdict with --out")
 
+    _refuse_idle_options(run is not None)
+
+    from ruo2_voxel import available_cores
     from ruo2_wgan.cli.progress import stage_bars
     from ruo2_wgan.evaluate import EnergyChoice, evaluate_file, evaluate_run
     from ruo2_wgan.report import verdict_text
@@ -86,7 +89,7 @@ def evaluate(
     choice = EnergyChoice(calculator, _read_arguments(calculator_args), relax, energies) if calculator else None
     with stage_bars(progress) as stage:
         options: dict[str, Any] = {"energies": choice, "n_reference": reference, "stage": stage}
-        options["n_threads"] = workers or _count_cores()
+        options["n_threads"] = workers or available_cores()
         if run is not None:
             verdict = evaluate_run(run, data=data, **drawn, **options)
         else:
@@ -96,6 +99,16 @@ def evaluate(
     write_verdict(verdict, file, replace)
     short = {name: value for name, value in verdict.items() if name != "evidence"}
     click.echo(json.dumps(short) if as_json else f"{verdict_text(verdict)}\n\nThe verdict is {file}")
+
+
+def _refuse_idle_options(of_run: bool) -> None:
+    """Options that would do nothing: a run knows its slices, and samples of a file are all there."""
+    context = click.get_current_context()
+    idle = ("assignments",) if of_run else ("count", "label", "seed", "ema", "checkpoint", "device")
+    for option in context.command.params:
+        if option.name in idle and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            belongs = "--samples" if of_run else "a RUN"
+            raise click.UsageError(f"{option.opts[0]} goes with {belongs} only")
 
 
 def _place_in(run: Path) -> Path:
@@ -122,7 +135,3 @@ def _config_for(samples: Any, assignments: tuple[str, ...]) -> Any:
 
     dimensions = {"model": {"dimensions": find_dimensions(samples)}}
     return resolve_config([("samples", dimensions), ("--set", parse_assignments(assignments))])
-
-
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

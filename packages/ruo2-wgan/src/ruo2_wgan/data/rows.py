@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ruo2_voxel import SliceChoice, SliceStore, SliceView, StoreError, VoxelStore, open_slices, open_store
+from ruo2_voxel import SliceChoice, SliceStore, SliceView, VoxelStore, open_any
 from ruo2_wgan.config import Config
 from ruo2_wgan.data.symmetry import check_augment
 from ruo2_wgan.errors import ConfigError, DataError
@@ -123,14 +123,9 @@ def open_rows(location: str | os.PathLike[str], config: Config) -> Rows:
     ConfigError
         Planes or quarter turns that want as many voxels along x as along y, of a grid that has not.
     """
-    try:
-        structures = open_store(location)
-    except StoreError as error:
-        try:
-            slices = open_slices(location)
-        except StoreError:
-            raise error from None
-        return _rows_of_slices(slices, config)
+    structures = open_any(location)
+    if isinstance(structures, SliceStore):
+        return _rows_of_slices(structures, config)
     if config.data.source == "atoms" and not structures.attrs["atoms"]:
         raise DataError(
             f"{structures.location}: data.source = atoms needs a store with atoms; found grids that were made without. "

@@ -12,11 +12,9 @@ from ase import Atoms
 from ruo2_voxel import (
     Frame,
     SliceStore,
-    StoreError,
     VoxelStore,
+    open_any,
     open_frames,
-    open_slices,
-    open_store,
     voxelize_many,
 )
 from ruo2_wgan.errors import DataError
@@ -80,24 +78,14 @@ def read_structures(location: str | os.PathLike[str], spec: DataSpec, n_threads:
         atoms in cells without right angles.
     """
     if str(location).rstrip("/").endswith(".zarr"):
-        return _from_store(_open(location), spec, n_threads)
+        return _from_store(open_any(location), spec, n_threads)
     return _from_atoms(str(location), spec, n_threads)
-
-
-def _open(location: str | os.PathLike[str]) -> VoxelStore | SliceStore:
-    try:
-        return open_store(location)
-    except StoreError as error:
-        try:
-            return open_slices(location)
-        except StoreError:
-            raise error from None
 
 
 def find_dimensions(location: str | os.PathLike[str]) -> int:
     """2 for a store of slices, 3 for anything else."""
     is_store = str(location).rstrip("/").endswith(".zarr")
-    return 2 if is_store and isinstance(_open(location), SliceStore) else 3
+    return 2 if is_store and isinstance(open_any(location), SliceStore) else 3
 
 
 def _from_store(store: VoxelStore | SliceStore, spec: DataSpec, n_threads: int) -> StructureSet:
