@@ -111,7 +111,7 @@ def test_a_store_that_has_moved_or_changed(run: Path, tiny_store: Path, tmp_path
     ):
         evaluate_run(copied, count=4, data=tmp_path / "other.zarr")
     (copied / "provenance.json").unlink()
-    with pytest.raises(RunError, match=r"must be known; found no .*provenance\.json. Name it with --data"):
+    with pytest.raises(RunError, match=r"must be known; found none in .*provenance\.json. Name it with --data"):
         evaluate_run(copied, count=4)
 
 

@@ -1,6 +1,5 @@
 """Verdicts on a run, or on the samples of any other program: what is judged, and beside which data."""
 
-import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from ruo2_wgan.data import Rows, open_rows
 from ruo2_wgan.errors import ConfigError, RunError
 from ruo2_wgan.generate import check_label, find_checkpoint, load_generator, sample_blocks
 from ruo2_wgan.spec import DataSpec
+from ruo2_wgan.training.run_folder import RunFolder
 from ruo2_wgan.verdict.energy.energies import load_calculator
 from ruo2_wgan.verdict.energy.energy_test import EnergyTest
 from ruo2_wgan.verdict.findings import Stage
@@ -157,11 +157,12 @@ def _form(spec: DataSpec) -> tuple[Any, ...]:
 
 def _open_rows_of(checkpoint: Path, config: Config, data: str | os.PathLike[str] | None) -> Rows:
     """The store that a run was trained on, or the one that is named."""
-    file = checkpoint.parent.parent / "provenance.json"
-    trained_on: Mapping[str, Any] = json.loads(file.read_text())["store"] if file.exists() else {}
+    folder = RunFolder(checkpoint.parent.parent)
+    trained_on: Mapping[str, Any] = folder.read_provenance().get("store", {})
     if data is None and not trained_on:
         raise RunError(
-            f"{checkpoint}: the store that the run was trained on must be known; found no {file}. Name it with --data"
+            f"{checkpoint}: the store that the run was trained on must be known; found none in "
+            f"{folder.path}/provenance.json. Name it with --data"
         )
     rows = open_rows(data if data is not None else trained_on["location"], config)
     if trained_on and rows.identity["sha256"] != trained_on["sha256"]:

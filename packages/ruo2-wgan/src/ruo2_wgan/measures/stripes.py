@@ -6,6 +6,9 @@ from torch import Tensor
 from ruo2_wgan.measures.features import check_densities
 
 PERIODS = (2, 4)  # voxels
+# Other reals to 1.0, a single structure to 3.0; planted stripes of amplitude 0.1 and period 4 from 4.8 on, of period 2
+# from 58 on.
+MOST_STRIPES = 3.5
 ROUNDING = 1.0 / (12 * 255**2)  # mean square error of a density in 256 levels: no weaker power is a stripe
 
 

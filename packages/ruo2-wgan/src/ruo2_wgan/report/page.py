@@ -1,6 +1,5 @@
 """One page that says whether a run is any good: everything is in the file, nothing is loaded from elsewhere."""
 
-import json
 import os
 import re
 import shlex
@@ -12,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ruo2_voxel import whole_file
-from ruo2_wgan.errors import RunError
 from ruo2_wgan.pictures import draw_loss_panels
 from ruo2_wgan.report import charts
 from ruo2_wgan.report.figures import APART, COLUMNS, GROUPS, LABEL_FIGURES, format_value, rows_of
@@ -115,7 +113,7 @@ def _training(folder: RunFolder) -> dict[str, Any]:
             for number, (title, figure) in enumerate(panels.items())
         ],
         "configuration": folder.config_file.read_text(encoding="utf-8"),
-        "provenance": _read_provenance(folder.path / "provenance.json"),
+        "provenance": _tell_provenance(folder.read_provenance()),
     }
 
 
@@ -124,14 +122,8 @@ def _name_sheet(path: Path) -> str:
     return f"epoch {int(found[1]):,}, step {int(found[2]):,}" if found else path.stem
 
 
-def _read_provenance(path: Path) -> dict[str, str]:
+def _tell_provenance(provenance: dict[str, Any]) -> dict[str, str]:
     """A line for each thing that the run tells of itself."""
-    if not path.exists():
-        return {}
-    try:
-        provenance = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError):
-        raise RunError(f"{path}: must be a JSON object; found it damaged. Remove it, or mend it") from None
     resumed = provenance.pop("resumed", [])
     lines = {name: _tell(value) for name, value in provenance.items()}
     return {**lines, **({"resumed": f"{len(resumed)} times"} if resumed else {})}

@@ -134,6 +134,20 @@ class RunFolder:
             self._read_line(number, line) for number, line in enumerate(self.stats_file.read_text().splitlines(), 1)
         ]
 
+    def read_provenance(self) -> dict[str, Any]:
+        """What the run was made with; empty where nobody wrote it down.
+
+        Raises
+        ------
+        RunError
+            A file that is no JSON object.
+        """
+        path = self.path / "provenance.json"
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+        except (TypeError, ValueError):
+            raise RunError(f"{path}: must be a JSON object; found it damaged. Remove it, or mend it") from None
+
     def save(self, step: int, state: dict[str, Any], config: Config, spec: DataSpec) -> Path:
         """Write the checkpoint after a number of steps, and remove all but the last ones.
 

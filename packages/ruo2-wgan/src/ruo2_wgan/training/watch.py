@@ -15,13 +15,11 @@ from ruo2_wgan.measures import (
     plane_magnitudes,
     stripe_ratios,
 )
+from ruo2_wgan.measures.stripes import MOST_STRIPES
 
 # Beyond these a figure is a sign. On densities of real structures in two and three dimensions, 256 at a time: held-out
 # runs 0.89 to 0.99, two structures over and over 0.05 to 0.09, eight 0.15 to 0.42.
 LEAST_DIVERSITY = 0.12
-# Other reals to 1.0, a single structure to 3.0; planted stripes of amplitude 0.1 and period 4 from 4.8 on, of period 2
-# from 58 on.
-MOST_STRIPES = 3.5
 # Held-out runs to 0.14, one structure over and over 0.9 to 1.0, uniform noise 5 to 8.
 MOST_DISTANCE = 1.0
 # No planted case: losses may drift far before anything shows. A hundredfold has one network far ahead.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ruo2_wgan.verdict.atoms.comparison import radial, ratios
 from ruo2_wgan.verdict.atoms.geometry import BIN, Geometry, names_of_ordered_pairs, names_of_pairs
-from ruo2_wgan.verdict.findings import COPY, Findings, Reference
+from ruo2_wgan.verdict.findings import COPY, Findings, Reference, moved_lattice
 from ruo2_wgan.verdict.operations import apply_operation
 from ruo2_wgan.verdict.typing import FloatArray
 
@@ -124,13 +124,11 @@ def _neighbours(samples: Findings, reference: Reference) -> list[dict[str, Any]]
     chosen = [*order[:first], *order[np.linspace(first, len(order) - 1, n - first).astype(int)]]
     real = reference.reals.read(samples.nearest.row[chosen])
     species = reference.reals.spec.species
+    lattice = moved_lattice(samples)
     entries = []
     for number, each in zip(chosen, real, strict=True):
         operation = samples.nearest.operations[number]
         fake = apply_operation(samples.structures.density[number], operation)
-        lengths = samples.structures.lattice[number]
-        if operation.swap:
-            lengths = lengths[[1, 0, 2]]
         entries.append(
             {
                 "sample": int(number),
@@ -140,7 +138,7 @@ def _neighbours(samples: Findings, reference: Reference) -> list[dict[str, Any]]
                     zip(species, samples.nearest.similarity[number].round(DIGITS).tolist(), strict=True)
                 ),
                 "copy": bool(samples.displacement[number] <= COPY),
-                "views": _views(fake, each, lengths),
+                "views": _views(fake, each, lattice[number]),
             }
         )
     return entries

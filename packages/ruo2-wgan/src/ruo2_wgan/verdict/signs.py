@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ruo2_wgan.measures.stripes import MOST_STRIPES
 from ruo2_wgan.verdict.findings import COPY
 
 # Beyond these, beside held-out structures, a figure is a sign.
@@ -10,7 +11,6 @@ MORE = 0.1  # share of samples
 TIMES = 3.0  # as large
 NEARER = 0.5  # times as unlike the nearest training structure
 LEAST_DIVERSITY = 0.5
-MOST_STRIPES = 3.5  # as in training
 
 FAULTS = {
     "atoms": "too few or too many atoms of a species",
