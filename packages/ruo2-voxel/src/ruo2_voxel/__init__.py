@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from ruo2_voxel.structures.structure_file import StructureWriter
     from ruo2_voxel.structures.surface_energy import SurfaceReference, calibrate_oxygen, surface_free_energy
     from ruo2_voxel.structures.surfaces import TERMINATIONS, build_surface, bulk_rutile, surface_family
-    from ruo2_voxel.structures.whole_file import whole_file
+    from ruo2_voxel.structures.whole_file import check_file, whole_file
 
 # Imported when first used: `ruo2-voxel --help` need not wait for a compiler.
 _HOMES = {
@@ -97,7 +97,7 @@ _HOMES = {
     "ruo2_voxel.structures.surface_energy": ("SurfaceReference", "calibrate_oxygen", "surface_free_energy"),
     "ruo2_voxel.structures.screening": ("Finding", "Screening", "screen", "screen_arrays"),
     "ruo2_voxel.structures.surfaces": ("TERMINATIONS", "build_surface", "bulk_rutile", "surface_family"),
-    "ruo2_voxel.structures.whole_file": ("whole_file",),
+    "ruo2_voxel.structures.whole_file": ("check_file", "whole_file"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -138,6 +138,7 @@ __all__ = [
     "build_surface",
     "bulk_rutile",
     "calibrate_oxygen",
+    "check_file",
     "classify",
     "decode",
     "decode_many",

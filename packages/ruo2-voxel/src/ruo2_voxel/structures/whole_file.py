@@ -8,14 +8,13 @@ from pathlib import Path
 from ruo2_voxel.errors import Ruo2Error
 
 
-@contextlib.contextmanager
-def whole_file(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A name beside `path`, with its ending, to write to; on leaving without an error it becomes `path`.
+def check_file(path: Path, overwrite: bool = False) -> None:
+    """See that a file can be written, before minutes of work are.
 
     Raises
     ------
     Ruo2Error
-        A folder that does not exist, something at `path` that may not be replaced, a disk that takes no more.
+        A folder that does not exist, something at `path` that may not be replaced.
     """
     if not path.parent.is_dir():
         raise Ruo2Error(f"{path}: the folder {path.parent} must exist. Make it, or choose another place")
@@ -23,6 +22,18 @@ def whole_file(path: Path, overwrite: bool = False) -> Iterator[Path]:
         raise Ruo2Error(f"{path}: must be the name of a file; found a folder")
     if os.path.lexists(path) and not overwrite:
         raise Ruo2Error(f"{path}: must not exist yet. Name another, or replace it with --overwrite")
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A name beside `path`, with its ending, to write to; on leaving without an error it becomes `path`.
+
+    Raises
+    ------
+    Ruo2Error
+        What `check_file` refuses, or a disk that takes no more.
+    """
+    check_file(path, overwrite)
     unfinished = path.with_name(f".{os.getpid()}.unfinished.{path.name}")
     try:
         yield unfinished

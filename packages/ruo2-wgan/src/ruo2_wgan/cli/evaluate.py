@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ruo2_wgan.cli.generate import Label
+from ruo2_wgan.cli.sampling import sampling_options
 
 
 @click.command()
@@ -16,13 +16,7 @@ from ruo2_wgan.cli.generate import Label
 @click.option("--data", metavar="STORE", help="Real structures.  [default: the store that the run was trained on]")
 @click.option("--out", metavar="JSON", help="The verdict.  [default: RUN/verdict.json]")
 @click.option("--count", type=click.IntRange(min=2), default=1000, help="Samples to draw of a run.")
-@click.option("--label", type=Label(), help="Class of the samples of a run.  [default: all, in turn]")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the latent vectors.")
-@click.option(
-    "--ema/--no-ema", default=None, help="Averaged generator, or the last one.  [default: --ema if it is there]"
-)
-@click.option("--checkpoint", type=click.Choice(["last", "best"]), default="last", help="Of the run.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu", help="Where to draw samples.")
+@sampling_options
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Which slices to cut of --data: data.planes=xz."
 )
@@ -77,15 +71,15 @@ def evaluate(
 
     _refuse_idle_options(run is not None)
 
-    from ruo2_voxel import available_cores
+    from ruo2_voxel import available_cores, check_file
     from ruo2_wgan.cli.progress import stage_bars
     from ruo2_wgan.evaluate import EnergyChoice, evaluate_file, evaluate_run
     from ruo2_wgan.report import verdict_text
-    from ruo2_wgan.verdict.file import check_free, write_verdict
+    from ruo2_wgan.verdict.file import write_verdict
 
     file = Path(out) if out is not None else _place_in(Path(run or "."))
     replace = overwrite or out is None  # a run has one verdict, the latest
-    check_free(file, replace)
+    check_file(file, replace)
     choice = EnergyChoice(calculator, _read_arguments(calculator_args), relax, energies) if calculator else None
     with stage_bars(progress) as stage:
         options: dict[str, Any] = {"energies": choice, "n_reference": reference, "stage": stage}

@@ -6,32 +6,14 @@ from typing import Any
 
 import click
 
-
-class Label(click.ParamType[int | None]):
-    """A class, or all of them."""
-
-    name = "N|all"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value is None or isinstance(value, int) or value == "all":
-            return None if value == "all" else value
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"must be a class, counted from 0, or all; found {value!r}", param, ctx)
+from ruo2_wgan.cli.sampling import sampling_options
 
 
 @click.command()
 @click.argument("run")
 @click.option("--count", type=click.IntRange(min=1), required=True, help="Samples in all.")
 @click.option("--out", required=True, metavar="PATH", help="NAME.zarr for grids; NAME.traj, .xyz, ... for atoms.")
-@click.option("--label", type=Label(), help="Class of the samples.  [default: all, in turn]")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the latent vectors.")
-@click.option(
-    "--ema/--no-ema", default=None, help="Averaged generator, or the last one.  [default: --ema if it is there]"
-)
-@click.option("--checkpoint", type=click.Choice(["last", "best"]), default="last", help="Of the run.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu", help="Where to compute.")
+@sampling_options
 @click.option("--sheet", metavar="PNG", help="Draw the first 64 samples; with classes, each class has a row.")
 @click.option("--overwrite", is_flag=True, help="Replace what stands at --out, once the samples are complete.")
 @click.option(
@@ -42,15 +24,11 @@ def generate(
     run: str,
     count: int,
     out: str,
-    label: int | None,
-    seed: int,
-    ema: bool | None,
-    checkpoint: str,
-    device: str,
     sheet: str | None,
     overwrite: bool,
     progress: bool | None,
     as_json: bool,
+    **drawn: Any,
 ) -> None:
     """Draw samples of a run: densities with lattice lengths, or atoms decoded from them.
 
@@ -67,17 +45,5 @@ def generate(
     from ruo2_wgan.terminal import generate_text
 
     with sample_bar(count, progress) as advance:
-        result = run_generate(
-            Path(run),
-            out,
-            count,
-            label=label,
-            seed=seed,
-            ema=ema,
-            checkpoint=checkpoint,
-            device=device,
-            sheet=sheet,
-            overwrite=overwrite,
-            progress=advance,
-        )
+        result = run_generate(Path(run), out, count, **drawn, sheet=sheet, overwrite=overwrite, progress=advance)
     click.echo(json.dumps(result) if as_json else generate_text(result))

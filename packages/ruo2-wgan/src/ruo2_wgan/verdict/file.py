@@ -1,7 +1,6 @@
 """A verdict as it lies on the disk, and whose it is."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,21 +58,6 @@ def read_verdict(path: str | Path) -> dict[str, Any]:
     if missing:
         raise VerdictError(f"{file}: must be a verdict of ruo2-wgan evaluate; found JSON without {', '.join(missing)}")
     return dict(verdict)
-
-
-def check_free(path: Path, overwrite: bool) -> None:
-    """See that a verdict can be written, before minutes of work are.
-
-    Raises
-    ------
-    VerdictError
-        No such folder, or something in the way.
-    """
-    if not path.parent.is_dir():
-        raise VerdictError(f"{path}: the folder {path.parent} must exist. Make it, or choose another place")
-    if path.is_dir() or (os.path.lexists(path) and not overwrite):
-        found = "a folder" if path.is_dir() else "a file"
-        raise VerdictError(f"{path}: must not exist yet; found {found}. Name another, or replace a file by --overwrite")
 
 
 def write_verdict(verdict: Mapping[str, Any], path: Path, overwrite: bool = False) -> None:
