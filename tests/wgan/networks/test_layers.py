@@ -47,7 +47,7 @@ def test_rolling_the_input_of_a_transposed_convolution_rolls_its_output(
 
 
 @pytest.mark.parametrize("sides", SHAPES)
-@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 2), (4, 2), (3, 1), (4, 1)])
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 2), (4, 2), (3, 1), (5, 1)])
 def test_rolling_the_input_of_a_convolution_by_its_stride_rolls_its_output(
     sides: tuple[int, ...], kernel: int, stride: int
 ) -> None:
@@ -86,6 +86,16 @@ def test_without_periodic_axes_it_is_torch_with_zero_padding(layer_of: type) -> 
     density = draw(2, 2, 4, 6, 8)
     torchs = torch.nn.functional.conv3d if layer_of is PeriodicConv else torch.nn.functional.conv_transpose3d
     expected = torchs(density, layer.weight, layer.bias, stride=2, padding=1)
+    torch.testing.assert_close(layer(density), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_a_convolution_that_keeps_the_sides_is_torchs(kernel: int) -> None:
+    layer = fill(PeriodicConv(2, 3, kernel, 1, [True, True, False]))
+    density = draw(2, 2, 4, 6, 8)
+    width = kernel // 2
+    padded = torch.nn.functional.pad(density, [0, 0, *[width] * 4], mode="circular")
+    expected = torch.nn.functional.conv3d(padded, layer.weight, layer.bias, padding=(0, 0, width))
     torch.testing.assert_close(layer(density), expected, rtol=0, atol=1e-12)
 
 

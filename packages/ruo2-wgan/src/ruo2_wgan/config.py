@@ -36,7 +36,7 @@ class Model:
     latent: Count = 512  # length of z
     generator_channels: Channels = (512, 256, 128, 64)  # each stage doubles the sides
     critic_channels: Channels = (64, 128, 256, 512)  # each stage halves them
-    upsampling: Literal["transposed", "resize"] = "transposed"
+    upsampling: Literal["transposed", "even", "resize"] = "transposed"  # even: transposed, without stripes at first
     generator_periodic: Axes = ""
     generator_norm: Literal["none", "batch"] = "batch"
     output_norm: bool = True  # batch norm before the sigmoid, as in the thesis
@@ -106,6 +106,7 @@ class Training:
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of the averaged generator; 0 for none
     compile: bool = False
     channels_last: bool = False  # memory format of convolution weights
+    cuda_graphs: bool = False  # record the kernels of an update once and replay them: one GPU, one size of batch
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -160,8 +161,13 @@ def resolve_config(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
     merged: dict[str, Any] = {}
     for origin, values in layers:
         _validate(values, origin)  # so that an error names the layer that it is in
-        _merge(merged, values)
+        merged = merge_tables(merged, values)
     return make_config(merged)
+
+
+def merge_tables(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, section by section; a key of `over` wins."""
+    return {**under, **{section: {**under.get(section, {}), **table} for section, table in over.items()}}
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
@@ -233,11 +239,6 @@ def _without_none(tables: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    for section, table in values.items():
-        into[section] = {**into.get(section, {}), **table}
-
-
 def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -273,6 +274,11 @@ def _check_together(config: Config, origin: str) -> None:
     steps = [step for step, _ in training.batch_growth]
     if steps != sorted(set(steps)):
         raise ConfigError(f"{origin}: the steps of training.batch_growth must increase; found {steps}")
+    if training.cuda_graphs and training.batch_growth:
+        raise ConfigError(
+            f"{origin}: training.cuda_graphs replays an update with batches of one size; found training.batch_growth "
+            f"at the steps {steps}. Leave one of them out"
+        )
     for batch in (training.batch, *(batch for _, batch in training.batch_growth)):
         if batch % training.accumulate:
             raise ConfigError(

@@ -7,7 +7,7 @@ from ruo2_wgan.config import Model
 from ruo2_wgan.errors import ConfigError
 from ruo2_wgan.networks.critic import Critic
 from ruo2_wgan.networks.generator import Generator
-from ruo2_wgan.networks.layers import SLOPE, PeriodicConv, PeriodicConvTranspose, ResizeConv
+from ruo2_wgan.networks.layers import SLOPE, PeriodicConv, PeriodicConvTranspose, ResizeConv, widen_kernel
 from ruo2_wgan.spec import DataSpec
 
 
@@ -47,13 +47,19 @@ def use_channels_last(module: nn.Module) -> None:
 def _initialise(layer: nn.Module) -> None:
     """Kaiming's for LeakyReLU (arXiv:1502.01852), by the number of inputs of a value; biases begin at 0."""
     if isinstance(layer, PeriodicConv | nn.Linear):
-        n_inputs = layer.weight[0].numel()
+        layer.weight.normal_(std=_spread(layer.weight[0].numel()))
     elif isinstance(layer, ResizeConv):
-        n_inputs = layer.weight.shape[0] * layer.weight[0, 0].numel()
+        layer.weight.normal_(std=_spread(layer.weight[:, 0].numel()))
+    elif isinstance(layer, PeriodicConvTranspose) and layer.even:
+        kernel = layer.weight.new_empty(*layer.weight.shape[:2], *[3] * (layer.weight.dim() - 2))
+        layer.weight.copy_(widen_kernel(kernel.normal_(std=_spread(kernel[:, 0].numel()))))
     elif isinstance(layer, PeriodicConvTranspose):  # the kernel meets only every second voxel along each axis
-        n_inputs = layer.weight.shape[0] * layer.weight[0, 0].numel() // 2 ** (layer.weight.dim() - 2)
+        layer.weight.normal_(std=_spread(layer.weight[:, 0].numel() // 2 ** (layer.weight.dim() - 2)))
     else:
         return
-    layer.weight.normal_(std=(2 / (1 + SLOPE**2) / n_inputs) ** 0.5)
     if layer.bias is not None:
         layer.bias.zero_()
+
+
+def _spread(n_inputs: int) -> float:
+    return float((2 / (1 + SLOPE**2) / n_inputs) ** 0.5)

@@ -85,7 +85,7 @@ def _upsample(n_in: int, n_out: int, model: Model, bias: bool) -> nn.Module:
     periodic = periodic_axes(model.generator_periodic, model.dimensions)
     if model.upsampling == "resize":
         return ResizeConv(n_in, n_out, periodic, bias)
-    return PeriodicConvTranspose(n_in, n_out, 4, 2, periodic, bias)
+    return PeriodicConvTranspose(n_in, n_out, 4, 2, periodic, bias, even=model.upsampling == "even")
 
 
 def _activate(n_channels: int, normed: bool) -> list[nn.Module]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ruo2_wgan.networks.borders import continue_grid
+
 SLOPE = 0.2  # of LeakyReLU below 0
 _CONVOLUTIONS: dict[int, Any] = {2: functional.conv2d, 3: functional.conv3d}
 _TRANSPOSED: dict[int, Any] = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -20,18 +22,6 @@ def periodic_axes(names: str, dimensions: int) -> tuple[bool, ...]:
     return tuple(axis in names for axis in "xyz")
 
 
-def pad_cell(density: Tensor, before: int, after: int, periodic: Sequence[bool]) -> Tensor:
-    """Continue a grid past its borders: with itself where it is periodic, with zeros elsewhere."""
-    widths = [(before, after)] * len(periodic)
-    wrapped = [pair if wraps else (0, 0) for pair, wraps in zip(widths, periodic, strict=True)]
-    walled = [(0, 0) if wraps else pair for pair, wraps in zip(widths, periodic, strict=True)]
-    if any(periodic):
-        density = functional.pad(density, _flatten(wrapped), mode="circular")
-    if not all(periodic):
-        density = functional.pad(density, _flatten(walled))
-    return density
-
-
 class PeriodicConv(nn.Module):
     """A convolution that divides the sides of a grid by its stride, without losing anything at the borders.
 
@@ -40,7 +30,7 @@ class PeriodicConv(nn.Module):
     n_in, n_out
         Channels.
     kernel, stride
-        Along every axis.
+        Along every axis; the kernel is odd where the stride is 1.
     periodic
         Of each axis: continued with the grid itself, or with zeros.
     bias
@@ -57,12 +47,16 @@ class PeriodicConv(nn.Module):
         super().__init__()
         self._periodic, self._stride = tuple(periodic), stride
         around = kernel - stride
-        self._before, self._after = around // 2, around - around // 2
+        self._widths = [(around // 2, around - around // 2)] * len(self._periodic)
         self.weight = nn.Parameter(torch.empty(n_out, n_in, *[kernel] * len(self._periodic)))
         self.bias = nn.Parameter(torch.empty(n_out)) if bias else None
 
     def forward(self, density: Tensor) -> Tensor:
-        padded = pad_cell(density, self._before, self._after, self._periodic)
+        if self._stride == 1:
+            # The same as transposed with the kernel turned round, and on a CPU far faster where few channels come out.
+            turned = self.weight.transpose(0, 1).flip(*range(2, self.weight.dim()))
+            return conv_transpose(density, turned, self.bias, 1, self._periodic)
+        padded = continue_grid(density, self._widths, self._periodic)
         out: Tensor = _CONVOLUTIONS[len(self._periodic)](padded, self.weight, self.bias, self._stride)
         return out
 
@@ -80,12 +74,23 @@ class PeriodicConvTranspose(nn.Module):
         Of each axis; what reaches past the border of another is lost.
     bias
         As for `PeriodicConv`.
+    even
+        Whether its initial weights favour no voxel by its place: those of a `ResizeConv`, which it may then leave
+        behind (arXiv:1707.02937 begins so). Of kernel 4 and stride 2.
     """
 
     def __init__(
-        self, n_in: int, n_out: int, kernel: int, stride: int, periodic: Sequence[bool], bias: bool = True
+        self,
+        n_in: int,
+        n_out: int,
+        kernel: int,
+        stride: int,
+        periodic: Sequence[bool],
+        bias: bool = True,
+        even: bool = False,
     ) -> None:
         super().__init__()
+        self.even = even
         self._periodic, self._stride = tuple(periodic), stride
         self.weight = nn.Parameter(torch.empty(n_in, n_out, *[kernel] * len(self._periodic)))
         self.bias = nn.Parameter(torch.empty(n_out)) if bias else None
@@ -112,11 +117,15 @@ class ResizeConv(nn.Module):
         self.bias = nn.Parameter(torch.empty(n_out)) if bias else None
 
     def forward(self, density: Tensor) -> Tensor:
-        kernel: Tensor = self.weight
-        for axis in range(2, kernel.dim()):
-            beside = torch.zeros_like(kernel.narrow(axis, 0, 1))
-            kernel = torch.cat([kernel, beside], axis) + torch.cat([beside, kernel], axis)
-        return conv_transpose(density, kernel, self.bias, 2, self._periodic)
+        return conv_transpose(density, widen_kernel(self.weight), self.bias, 2, self._periodic)
+
+
+def widen_kernel(kernel: Tensor) -> Tensor:
+    """A kernel (n_in, n_out, 3, ...) convolved with a box of two voxels, which is how it acts on repeated voxels."""
+    for axis in range(2, kernel.dim()):
+        beside = torch.zeros_like(kernel.narrow(axis, 0, 1))
+        kernel = torch.cat([kernel, beside], axis) + torch.cat([beside, kernel], axis)
+    return kernel
 
 
 def conv_transpose(
@@ -140,9 +149,7 @@ def conv_transpose(
     kernel = weight.shape[-1]
     padding = (kernel - stride + 1) // 2
     halo = max(math.ceil((kernel - 1 - padding) / stride), (stride + padding - 1) // stride)
-    if any(periodic):
-        widths = [(halo, halo) if wraps else (0, 0) for wraps in periodic]
-        density = functional.pad(density, _flatten(widths), mode="circular")
+    density = continue_grid(density, [(halo, halo) if wraps else (0, 0) for wraps in periodic], periodic)
     cut = [padding + stride * halo if wraps else padding for wraps in periodic]
     whole: Tensor = _TRANSPOSED[len(periodic)](density, weight, bias, stride, cut, stride + 2 * padding - kernel)
     return whole
@@ -170,8 +177,3 @@ class MinibatchStd(nn.Module):
         spread = (grouped.var(dim=1, correction=0) + 1e-8).sqrt().flatten(1).mean(dim=1)
         spread = spread.repeat_interleave(self._group).reshape(-1, *[1] * (features.dim() - 1))
         return torch.cat([features, spread.expand(-1, 1, *features.shape[2:])], dim=1)
-
-
-def _flatten(widths: Sequence[tuple[int, int]]) -> list[int]:
-    """For `functional.pad`, which counts axes from the last."""
-    return [width for pair in reversed(widths) for width in pair]

@@ -42,15 +42,20 @@ def launch(device: str, training: Training) -> Fabric:
     device
         "cpu", "cuda", or "auto": a GPU where there is one.
     training
-        Precision.
+        Precision, and whether updates are recorded.
 
     Raises
     ------
     ConfigError
-        No such device.
+        No such device, or one that cannot record an update.
     """
     device = choose_device(device)
     n_ranks, n_local = count_ranks(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if training.cuda_graphs and (device != "cuda" or n_ranks > 1):
+        raise ConfigError(
+            f"training.cuda_graphs needs one GPU and one rank; found {device.upper()} and {n_ranks} "
+            f"{'rank' if n_ranks == 1 else 'ranks'}. Set training.cuda_graphs=false"
+        )
     fast = training.precision != "float32"
     torch.backends.cuda.matmul.allow_tf32 = fast
     torch.backends.cudnn.allow_tf32 = fast

@@ -1,6 +1,6 @@
 """One adversarial step: how critic and generator are updated, on one device or on many alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from ruo2_wgan.config import Config
 from ruo2_wgan.data import Operations, apply_operations
 from ruo2_wgan.networks import Critic, Generator, use_channels_last
+from ruo2_wgan.training.graphs import Recorded
 from ruo2_wgan.training.losses import CriticLoss, CriticTerms, GeneratorTerms, generator_loss
 
 Weights = tuple[Tensor, ...] | list[Tensor]
@@ -66,6 +67,13 @@ class Adversaries:
             generator, torch.optim.Adam(generator.parameters(), lr=self._rates["generator"], betas=betas, foreach=True)
         )
         self.average = average_of(generator, config.training.ema) if config.training.ema else None
+        self._n_parts = config.training.accumulate
+        self._recorded = config.training.cuda_graphs
+        self._critic_gradient: Callable[[Part], Tensor] = self._add_critic_gradient
+        self._generator_gradient: Callable[[Part], Tensor] = self._add_generator_gradient
+        if self._recorded:
+            self._critic_gradient = Recorded(self._add_critic_gradient, critic, runs=(generator, critic))
+            self._generator_gradient = Recorded(self._add_generator_gradient, generator, runs=(generator, critic))
 
     def set_rate(self, factor: float) -> None:
         """Learning rates, as a share of the configured ones."""
@@ -75,46 +83,52 @@ class Adversaries:
 
     def update_critic(self, parts: Sequence[Part]) -> tuple[CriticTerms, Tensor]:
         """One update of the critic; returns means of its terms over the parts, and the norm of the gradient."""
-        self.critic_optimizer.zero_grad()
+        self.critic_optimizer.zero_grad(set_to_none=not self._recorded)
         terms = []
         for part in parts:
-            last = part is parts[-1]
-            with torch.no_grad(), self._fabric.autocast():
-                # The bare generator: gradients of fakes are not wanted, and a wrapper would expect some.
-                fake = self.generator(part.latent, part.label).density
-                fake = _move(fake, part.operations)
-            with self._fabric.no_backward_sync(self._critic_loss, enabled=not last):
-                found = self._critic_loss(part.density, fake, part.mix, part.label, part.lattice)
-                self._fabric.backward(found.loss / len(parts))
-            terms.append(found)
+            with self._fabric.no_backward_sync(self._critic_loss, enabled=part is not parts[-1]):
+                terms.append(self._critic_gradient(part))
         norm = _gradient_norm(self.critic)
         self.critic_optimizer.step()
         return CriticTerms(*_means(terms)), norm
 
     def update_generator(self, parts: Sequence[Part]) -> tuple[GeneratorTerms, Tensor]:
         """One update of the generator and of its average; returns what `update_critic` does."""
-        self.generator_optimizer.zero_grad()
+        self.generator_optimizer.zero_grad(set_to_none=not self._recorded)
         self.critic.requires_grad_(False)  # and bare, so that no wrapper waits for its gradients
         terms = []
         for part in parts:
-            last = part is parts[-1]
-            with self._fabric.no_backward_sync(self._generator, enabled=not last):
-                made = self._generator(part.latent, part.label)
-                with self._fabric.autocast():
-                    judged = self.critic(_move(made.density, part.operations), part.label)
-                    of_real = None
-                    if self._loss.kind == "relativistic":
-                        with torch.no_grad():
-                            of_real = self.critic(part.density, part.label).score
-                found = generator_loss(judged, made.lattice_logits, self._loss, of_real)
-                self._fabric.backward(found.loss / len(parts))
-            terms.append(found)
+            with self._fabric.no_backward_sync(self._generator, enabled=part is not parts[-1]):
+                terms.append(self._generator_gradient(part))
         self.critic.requires_grad_(True)
         norm = _gradient_norm(self.generator)
         self.generator_optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.generator)
         return GeneratorTerms(*_means(terms)), norm
+
+    def _add_critic_gradient(self, part: Part) -> Tensor:
+        """Add the share of a part to the critic's gradient; returns its terms."""
+        with torch.no_grad(), self._fabric.autocast():
+            # The bare generator: gradients of fakes are not wanted, and a wrapper would expect some.
+            fake = self.generator(part.latent, part.label).density
+            fake = _move(fake, part.operations)
+        found = self._critic_loss(part.density, fake, part.mix, part.label, part.lattice)
+        self._fabric.backward(found.loss / self._n_parts)
+        return torch.stack(found).detach()
+
+    def _add_generator_gradient(self, part: Part) -> Tensor:
+        """The same for the generator, whose fakes the critic judges."""
+        made = self._generator(part.latent, part.label)
+        with self._fabric.autocast():
+            judged = self.critic(_move(made.density, part.operations), part.label)
+            of_real = None
+            if self._loss.kind == "relativistic":
+                with torch.no_grad():
+                    of_real = self.critic(part.density, part.label).score
+        found = generator_loss(judged, made.lattice_logits, self._loss, of_real)
+        self._fabric.backward(found.loss / self._n_parts)
+        return torch.stack(found).detach()
 
     def sampler(self) -> Generator:
         """The generator that samples are taken from: the averaged one where there is one."""
@@ -147,8 +161,8 @@ def _gradient_norm(network: nn.Module) -> Tensor:
     return torch.nn.utils.get_total_norm([each.grad for each in network.parameters() if each.grad is not None])
 
 
-def _means(terms: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
-    return [torch.stack([value.detach() for value in values]).mean() for values in zip(*terms, strict=True)]
+def _means(terms: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return torch.stack(tuple(terms)).mean(dim=0).unbind()
 
 
 def _compile(critic_loss: CriticLoss) -> None:
