@@ -60,7 +60,7 @@ demo: $(STAMP) ## Build stores from real structures, train on one, judge the sam
 	$(BIN)/ruo2-voxel show $(DEMO)/slabs.zarr --out $(DEMO)/space.png --picture space --index 208
 	@echo "--- Training on slices of the shipped trajectory, for about a minute on two cores, two if they are slow"
 	rm -rf $(DEMO)/run
-	$(BIN)/ruo2-wgan train --data $(DEMO)/ruo2-bh-mini.zarr --preset recommended-2d --run $(DEMO)/run \
+	$(BIN)/ruo2-wgan train --data $(DEMO)/ruo2-bh-mini.zarr --run $(DEMO)/run \
 	  --config packages/ruo2-wgan/examples/two-cores.toml --max-steps $(DEMO_STEPS)
 	$(BIN)/ruo2-wgan generate $(DEMO)/run --count 256 --out $(DEMO)/fake.zarr --sheet $(DEMO)/samples.png --overwrite
 	$(BIN)/ruo2-voxel info $(DEMO)/fake.zarr

@@ -60,10 +60,11 @@ def test_version_is_that_of_the_installed_package() -> None:
     assert script.load() is main
 
 
-def test_presets_are_listed_with_what_they_reproduce() -> None:
+def test_presets_are_listed_with_what_they_reproduce_and_when_to_take_them() -> None:
     lines = run("presets").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(NAMES)
-    assert "3.3.3" in lines[NAMES.index("lattice-2d")]
+    assert [line.split()[0] for line in lines[::2]] == list(NAMES)
+    assert all(line.startswith(" ") and line.strip().startswith("take it ") for line in lines[1::2])
+    assert "3.3.3" in lines[2 * NAMES.index("lattice-2d")]
     assert 'conditioning = "onehot"' in run("presets", "onehot-3d").stdout
     assert json.loads(run("presets", "--json").stdout)["vanilla-3d"]["training"]["batch"] == 32
 
@@ -91,6 +92,25 @@ def test_every_preset_can_be_planned(name: str, tiny_store: Path, tmp_path: Path
     )
     assert result.exit_code == 0, result.exception
     assert json.loads(result.stdout)["steps"] > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_shown_of_a_preset_is_a_file_that_means_the_same(name: str, tiny_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(run("presets", name).stdout)
+    arguments = ["train", "--data", tiny_store, "--run", tmp_path / "run", *TINY, "--dry-run", "--json"]
+    of_file, of_preset = (
+        json.loads(run(*arguments, *more).stdout)["configuration"]
+        for more in (["--config", tmp_path / "mine.toml"], ["--preset", name])
+    )
+    assert of_file == of_preset
+
+
+def test_a_preset_that_is_named_wins_over_the_one_in_the_file(tiny_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('preset = "vanilla-3d"\n[training]\nseed = 7\n')
+    arguments = ["train", "--data", tiny_store, "--run", tmp_path / "run", *TINY, "--dry-run", "--json"]
+    arguments += ["--config", tmp_path / "mine.toml", "--preset", "onehot-3d"]
+    plan = json.loads(run(*arguments).stdout)["configuration"]
+    assert (plan["model"]["conditioning"], plan["training"]["seed"]) == ("onehot", 7)
 
 
 def test_preset_file_and_keys_in_that_order(tiny_store: Path, tmp_path: Path) -> None:

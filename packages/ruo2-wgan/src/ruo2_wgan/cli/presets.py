@@ -14,17 +14,19 @@ def presets(name: str | None, as_json: bool) -> None:
     A run is a preset, then --config FILE, then --set section.key=value; what none of them names keeps its default.
 
     \b
-    ruo2-wgan presets                    names, and the section of the thesis that each reproduces
-    ruo2-wgan presets recommended-2d     the file, to copy and change
+    ruo2-wgan presets                    what there is, of which section of the thesis, and when to take it
+    ruo2-wgan presets recommended-2d     a file for --config, to change
     """
     from ruo2_wgan.presets import read_preset, read_presets
 
     chosen = [read_preset(name)] if name else read_presets()
     if as_json:
-        table = {each.name: {"about": each.about, "thesis": each.thesis, **each.tables} for each in chosen}
+        table = {
+            each.name: {"about": each.about, "thesis": each.thesis, "when": each.when, **each.tables} for each in chosen
+        }
         click.echo(json.dumps(table))
     elif name:
         click.echo(chosen[0].text, nl=False)
     else:
         for each in chosen:
-            click.echo(f"{each.name:<22}{each.thesis:<28}{each.about}")
+            click.echo(f"{each.name:<22}{each.about} ({each.thesis})\n{'':<22}take it {each.when}")

@@ -11,7 +11,9 @@ import click
 @click.option("--data", "store", required=True, metavar="STORE", help="Store made by ruo2-voxel build or slice.")
 @click.option("--preset", metavar="NAME", help="Ready-made configuration: see ruo2-wgan presets.")
 @click.option("--run", "--run-dir", "run", required=True, metavar="DIR", help="Folder for all that the run writes.")
-@click.option("--config", "config_file", metavar="FILE", help="TOML file with what differs from the preset.")
+@click.option(
+    "--config", "config_file", metavar="FILE", help="TOML file with what differs from the preset, which it may name."
+)
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Single keys, as in training.batch=64.")
 @click.option("--max-steps", type=click.IntRange(min=1), help="Short for --set training.max_steps=N.")
 @click.option("--seed", type=click.IntRange(min=0), help="Short for --set training.seed=N.")
@@ -80,10 +82,12 @@ def _resolve(
     from ruo2_wgan.presets import read_preset
 
     layers: list[tuple[str, dict[str, Any]]] = []
-    if preset:
-        layers.append((f"preset {preset}", read_preset(preset).tables))
     if config_file:
-        layers.append((config_file, read_config(config_file)))
+        tables = read_config(config_file)
+        preset = preset or tables.get("preset")
+        layers.append((config_file, {name: table for name, table in tables.items() if name != "preset"}))
+    if preset:
+        layers.insert(0, (f"preset {preset}", read_preset(preset).tables))
     if not layers:
         own = resumed / "config.toml" if resumed else None
         if own is None or not own.exists():

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from ruo2_wgan.config import merge_tables
 from ruo2_wgan.errors import ConfigError
 
-# In the order of the thesis; ours last.
+# Ours first, then in the order of the thesis.
 NAMES = (
+    "recommended-2d",
+    "recommended-3d",
+    "embedding-lattice-3d",
     "vanilla-2d",
     "integer-2d",
     "onehot-2d",
@@ -20,9 +24,6 @@ NAMES = (
     "onehot-3d",
     "embedding-3d",
     "lattice-3d",
-    "embedding-lattice-3d",
-    "recommended-2d",
-    "recommended-3d",
 )
 
 
@@ -33,7 +34,8 @@ class Preset:
     name: str
     about: str
     thesis: str  # section and figures that it reproduces
-    text: str  # the whole file
+    when: str  # it is taken: what follows "take it"
+    text: str  # a file for --config that means the same
     tables: dict[str, Any]  # what differs from the defaults, for `resolve_config`
 
 
@@ -51,7 +53,12 @@ def read_preset(name: str) -> Preset:
         raise ConfigError(f"--preset {name}: must be a preset; {meant}")
     text = files(__name__).joinpath(f"{name}.toml").read_text()
     tables = tomllib.loads(text)
-    return Preset(name, tables.pop("about"), tables.pop("thesis"), text, tables)
+    about, thesis, when = (tables.pop(key) for key in ("about", "thesis", "when"))
+    _, _, settings = text.partition("\n\n")  # the description ends with an empty line
+    text = f"# {name}: {about}.\n# Take it {when}.\n\n{settings}"
+    if base := tables.pop("preset", None):
+        tables = merge_tables(read_preset(base).tables, tables)
+    return Preset(name, about, thesis, when, text, tables)
 
 
 def read_presets() -> list[Preset]:
