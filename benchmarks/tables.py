@@ -15,7 +15,7 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("decoding", "evaluation", "label-consistency")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("decoding", "evaluation", "label-consistency", "recipes")),
 )
 RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -177,7 +177,97 @@ def verdict_table(record: Record) -> str:
     return f"{searched}\n{table}\n{timed}\n{_setting(record, '')}"
 
 
+FIGURES = {  # of a verdict: head of the column, and how it is written
+    "valid": ("valid", "{:.0%}"),
+    "valid_unique_new": ("valid, unique, new", "{:.0%}"),
+    "copied": ("copied", "{:.0%}"),
+    "decode_residual": ("residual", "{:.0%}"),
+    "precision": ("precision", "{:.2f}"),
+    "recall": ("recall", "{:.2f}"),
+    "coverage": ("coverage", "{:.2f}"),
+    "sliced_wasserstein": ("sliced W", "{:.2f}"),
+    "diversity": ("diversity", "{:.2g}"),
+    "stripe_index": ("stripes", "{:.2f}"),
+    "composition_w1": ("composition, atoms", "{:.2g}"),
+    "lattice_mae": ("lattice, Å", "{:.2f}"),
+}
+
+
+def quality_table(records: Record) -> str:
+    """Verdicts of all runs of the study: the way from the thesis's network, then changes of the recommended one."""
+    return "\n".join(
+        f"{_quality_of('thesis', runs)}\n{_quality_of('recommended', runs)}\n{_quality_setting(runs)}"
+        for _, runs in sorted(records.items())
+    )
+
+
+def _quality_of(root: str, runs: Record) -> str:
+    """A row for each recipe of a chain, each behind the one that it changes; then held-out structures and control."""
+    rows = []
+
+    def add(name: str, depth: int) -> None:
+        run = runs[name]
+        title = f"{'+ ' if depth else ''}{run['recipe']['title']}{_values(run['changed'])}"
+        rows.append([title, str(run["steps"]), *_figures(run["verdict"]["samples"])])
+        for other, each in sorted(runs.items(), key=lambda item: item[1]["recipe"]["title"]):
+            if each["recipe"]["of"] == name:
+                add(other, depth + 1)
+
+    if root not in runs:
+        return ""
+    add(root, 0)
+    for column in ("held_out", "control"):
+        rows.append([f"*{column.replace('_', '-')}*", "", *_figures(runs[root]["verdict"][column])])
+    return _table([f"from {root}", "steps", *(head for head, _ in FIGURES.values())], rows)
+
+
+def _values(changed: dict[str, list[str]]) -> str:
+    """What numbers or words became, where a few words say it."""
+    told = {f"{there} → {here}" for there, here in changed.values()}
+    short = len(told) == 1 and not told & {"True → False", "False → True"}
+    return f" ({told.pop()})" if short else ""
+
+
+def _figures(column: Record) -> list[str]:
+    return ["" if column[key] is None else form.format(column[key]) for key, (_, form) in FIGURES.items()]
+
+
+def _quality_setting(runs: Record) -> str:
+    run = min(runs.items(), key=lambda item: item[0])[1]
+    seconds = sorted(each["seconds_of_training"] for each in runs.values())
+    return (
+        f"{len(runs)} runs on {run['scale']['about']}. Each spends {run['scale']['tflop']:g} TFLOP on training, here "
+        f"{seconds[0] / 60:.0f} to {seconds[-1] / 60:.0f} minutes with {run['threads']} of {run['machine']['cores']} "
+        f"cores of {run['machine']['processor']}, and {run['verdict']['samples']['n']} samples of it are judged.\n"
+    )
+
+
+def combined_table(records: Record) -> str:
+    """What the model with class and lattice lengths was to reach, and what it and held-out structures reached."""
+    run = next(run["combined"] for _, run in sorted(records.items()) if "combined" in run)
+    verdict = run["verdict"]
+    samples, held_out = ({**verdict[key], **verdict["labels"][key]} for key in ("samples", "held_out"))
+    rows = [
+        [what, goal, *(form.format(column[key]) for column in (samples, held_out))]
+        for what, goal, key, form in (
+            ("valid, unique and no copy", "at least 90 %", "valid_unique_new", "{:.0%}"),
+            ("valid", "", "valid", "{:.0%}"),
+            ("copied", "", "copied", "{:.0%}"),
+            ("of the class asked for or one beside it", "at least 80 %", "within_one", "{:.0%}"),
+            ("of the class asked for", "", "exact", "{:.0%}"),
+            ("error of lattice lengths, Å", "at most 0.06, 1 % of the shortest", "lattice_mae", "{:.1g}"),
+            ("stripe index", "at most 1.5", "stripe_index", "{:.2f}"),
+        )
+    ]
+    table = _table(["", "to be", "samples", "held-out"], rows)
+    spent = f"{run['steps']:,} steps in {run['seconds_of_training'] / 60:.0f} minutes with {run['threads']} thread"
+    return f"{table}\n{spent}; classes of {samples['n']} samples by {verdict['labels']['calculator']}.\n"
+
+
+SOURCES = {"combined": "quality"}  # tables of another record than that of their name
 TABLES = {
+    "combined": combined_table,
+    "quality": quality_table,
     "verdict": verdict_table,
     "kernel": kernel_table,
     "build": build_table,
@@ -223,11 +313,18 @@ def rewritten(text: str) -> str:
 
     def fill(match: re.Match[str]) -> str:
         begin, name, end = match.groups()
-        path = RESULTS / f"{name}.json"
-        body = TABLES[name](json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ""
-        return f"{begin}{body}{end}"
+        source = RESULTS / SOURCES.get(name, name)
+        record = _read(source) or _read(source.with_suffix(".json"))
+        return f"{begin}{TABLES[name](record) if record else ''}{end}"
 
     return MARKED.sub(fill, text)
+
+
+def _read(path: Path) -> Record:
+    """A record; of a folder, all that are in it by name; empty where nothing is."""
+    if path.is_dir():
+        return {each.stem: _read(each) for each in path.iterdir()}
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 @click.command(help=__doc__)
