@@ -205,17 +205,17 @@ def _quality_of(root: str, runs: Record) -> str:
     """A row for each recipe of a chain, each behind the one that it changes; then held-out structures and control."""
     rows = []
 
-    def add(name: str, depth: int) -> None:
+    def add(name: str) -> None:
         run = runs[name]
-        title = f"{'+ ' if depth else ''}{run['recipe']['title']}{_values(run['changed'])}"
+        title = f"{'' if name == root else '+ '}{run['recipe']['title']}{_values(run['changed'])}"
         rows.append([title, str(run["steps"]), *_figures(run["verdict"]["samples"])])
         for other, each in sorted(runs.items(), key=lambda item: item[1]["recipe"]["title"]):
             if each["recipe"]["of"] == name:
-                add(other, depth + 1)
+                add(other)
 
     if root not in runs:
         return ""
-    add(root, 0)
+    add(root)
     for column in ("held_out", "control"):
         rows.append([f"*{column.replace('_', '-')}*", "", *_figures(runs[root]["verdict"][column])])
     return _table([f"from {root}", "steps", *(head for head, _ in FIGURES.values())], rows)
