@@ -5,11 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PACKAGES := packages/ruo2-voxel packages/ruo2-wgan
+PACKAGES := packages/ruo2-voxel packages/ruo2-wgan packages/ruo2-hopping
 TOOLS := ruff mypy import-linter pytest hypothesis
 DEMO := demo-output
 DEMO_STEPS := 600
-BENCHMARKS := kernel build reading scaling preparation decode decode_accuracy train_step label_consistency verdict
+BENCHMARKS := kernel build reading scaling preparation decode decode_accuracy train_step label_consistency verdict hopping
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -33,7 +33,8 @@ $(STAMP): constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "make: $(PYTHON) cannot make virtual environments. On Debian and Ubuntu, install the package python3-venv." >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -e 'packages/ruo2-voxel[pictures,distributed,xarray]' -e packages/ruo2-wgan $(TOOLS)
+	  -e 'packages/ruo2-voxel[pictures,distributed,xarray]' -e packages/ruo2-wgan \
+	  -e 'packages/ruo2-hopping[pictures]' $(TOOLS)
 	@echo "$(WANTED)" > $(STAMP)
 
 .PHONY: help
@@ -41,8 +42,12 @@ help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: $(STAMP) ## Build stores from real structures, train on one, judge the samples, write a report (into demo-output/)
+demo: $(STAMP) ## Search, build stores from real structures, train on one, judge the samples (into demo-output/)
 	mkdir -p $(DEMO)
+	@echo "--- Ten seconds of basin hopping with the built-in toy potential"
+	rm -f $(DEMO)/hopping.traj
+	$(BIN)/ruo2-hopping run --surface 110 --mu-o -0.5 --mu-o 0 --steps 12 --oxygen-energy -1.5 --out $(DEMO)/hopping.traj
+	$(BIN)/ruo2-hopping summary $(DEMO)/hopping.traj --out $(DEMO)/hopping.png
 	@echo "--- The shipped trajectory, as its manifest says"
 	$(BIN)/ruo2-voxel build --manifest data_manifests/ruo2-bh-mini.toml --out $(DEMO)/ruo2-bh-mini.zarr --overwrite
 	$(BIN)/ruo2-voxel info $(DEMO)/ruo2-bh-mini.zarr

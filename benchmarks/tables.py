@@ -15,7 +15,7 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("decoding", "evaluation", "label-consistency", "recipes")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("decoding", "evaluation", "hopping", "label-consistency", "recipes")),
 )
 RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -193,6 +193,15 @@ FIGURES = {  # of a verdict: head of the column, and how it is written
 }
 
 
+def hopping_table(record: Record) -> str:
+    """Time of each part of a search, beside the calculator's."""
+    times = record["microseconds"]
+    whole = times.get("CHGNet", {"best": float("nan")})["best"]
+    rows = [[name, f"{each['best']:.3g}", f"{each['best'] / whole:.2g}"] for name, each in times.items()]
+    table = _table([f"{record['atoms']} atoms", "µs", "over CHGNet"], rows)
+    return f"{table}\n{_targets(record['ratios'])}\n{_setting(record)}"
+
+
 def quality_table(records: Record) -> str:
     """Verdicts of all runs of the study: the way from the thesis's network, then changes of the recommended one."""
     return "\n".join(
@@ -267,6 +276,7 @@ def combined_table(records: Record) -> str:
 SOURCES = {"combined": "quality"}  # tables of another record than that of their name
 TABLES = {
     "combined": combined_table,
+    "hopping": hopping_table,
     "quality": quality_table,
     "verdict": verdict_table,
     "kernel": kernel_table,

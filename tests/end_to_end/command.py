@@ -1,4 +1,4 @@
-"""The command `ruo2-voxel`, run as its entry point runs it: in this process, or in one of its own."""
+"""The commands `ruo2-voxel` and `ruo2-hopping`, run as their entry points run them."""
 
 import contextlib
 import io
@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from ruo2_voxel.cli import main
+import ruo2_hopping.cli
+import ruo2_voxel.cli
 
 ROOT = Path(__file__).parents[2]
 MINI = ROOT / "data" / "ruo2-bh-mini.traj"
 PROGRAM = [sys.executable, "-m", "ruo2_voxel"]
+MAINS = {"ruo2-voxel": ruo2_voxel.cli.main, "ruo2-hopping": ruo2_hopping.cli.main}
 
 
 @dataclass
@@ -28,15 +30,15 @@ class Result:
     err: str
 
 
-def run(*arguments: object) -> Result:
+def run(*arguments: object, program: str = "ruo2-voxel") -> Result:
     """Run the command here, which saves the start of another interpreter; warnings are printed, as usual."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="default"):
-        patch.setattr(sys, "argv", ["ruo2-voxel", *map(str, arguments)])
+        patch.setattr(sys, "argv", [program, *map(str, arguments)])
         patch.setattr(warnings, "showwarning", warnings.showwarning)  # the command sets it
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                main()
+                MAINS[program]()
                 code = 0
             except SystemExit as exit_:
                 code = int(exit_.code or 0)

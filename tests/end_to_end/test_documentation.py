@@ -17,6 +17,7 @@ import click
 import pytest
 import zarr
 
+from ruo2_hopping.cli import cli as hopping_cli
 from ruo2_voxel import build
 from ruo2_voxel.cli import cli
 from ruo2_wgan.cli import cli as wgan_cli
@@ -115,6 +116,7 @@ def test_options_in_the_text_are_options_of_the_command() -> None:
 
     collect(cli)
     collect(wgan_cli)
+    collect(hopping_cli)
     for page in PAGES:
         for code in INLINE_CODE.findall(TABLE.sub("", page.read_text(encoding="utf-8"))):
             for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", code):

@@ -112,7 +112,7 @@ def test_the_tables_of_the_documentation_are_those_of_the_records() -> None:
     "name",
     [
         *("build", "reading", "scaling", "preparation", "decode", "decode_accuracy"),
-        *("train_step", "label_consistency", "verdict"),
+        *("train_step", "label_consistency", "verdict", "hopping"),
     ],
 )
 def test_a_quick_run_gives_a_record(name: str, tmp_path: Path) -> None:
