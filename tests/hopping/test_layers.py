@@ -65,10 +65,17 @@ def test_a_slab_in_one_piece_stays_where_it_is() -> None:
         assert settled is not slab
 
 
-def test_atoms_below_the_cell_are_lifted_with_the_rest() -> None:
-    slab = build_slab("110", "stoichiometric")
-    slab.positions[:, 2] -= 1.1  # the lowest O is at -0.1 Å
-    np.testing.assert_allclose(settle_slab(slab).positions[:, 2], slab.positions[:, 2] + 1.1)
+@every_facet
+def test_atoms_outside_of_the_cell_are_brought_back_with_the_rest(facet: str) -> None:
+    """Also from whole cells away, where folding them back one by one would tear no slab but leave it outside."""
+    slab = build_slab(facet, "stoichiometric")
+    period = slab.cell[2, 2]
+    for shift in (-1.1, period, -2.0 * period, *np.random.default_rng(0).uniform(-1000.0, 1000.0, 60)):
+        moved = slab.copy()
+        moved.positions[:, 2] += shift
+        heights = settle_slab(moved).positions[:, 2]
+        np.testing.assert_allclose(heights - heights.min(), slab.positions[:, 2] - 1.0, atol=1e-9)
+        assert 0.0 <= heights.min() < heights.max() < period
 
 
 def test_oxygen_without_a_bond_belongs_to_the_layer_of_the_nearest_metal_atom() -> None:

@@ -95,9 +95,10 @@ def fail(calculator: Any) -> None:
 
 
 def fail_once(trace: Path, calculator: Any) -> int:
-    """Fails as long as there is no trace of it."""
-    if not trace.exists():
-        trace.write_text(str(id(calculator)))
+    """Fails as long as there is no trace of it, and with a calculator that has failed."""
+    if not trace.exists() or hasattr(calculator, "has_failed"):
+        trace.touch()
+        calculator.has_failed = True
         raise CalculatorError("no energy today")
     return 7
 

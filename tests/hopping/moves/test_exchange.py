@@ -125,10 +125,19 @@ def test_removal_takes_one_oxygen_of_the_displacement_layer_any_of_them() -> Non
     assert atoms == before
 
 
-def test_removal_undoes_insertion_on_bare_metal() -> None:
+def test_removal_undoes_insertion_above_a_lone_metal_atom() -> None:
     atoms = Atoms("Ru", positions=[[2, 2, 5]], cell=[9, 9, 20], pbc=True, tags=[DISPLACED])
-    with_oxygen = OxygenInsertion().propose(atoms, rng(0))
-    assert OxygenRemoval().propose(with_oxygen, rng(0)) == atoms
+    for seed in range(20):
+        with_oxygen = OxygenInsertion().propose(atoms, rng(seed))
+        assert with_oxygen.positions[1, 2] > 5.0
+        assert OxygenRemoval().propose(with_oxygen, rng(seed)) == atoms
+
+
+def test_inserted_oxygen_keeps_off_other_metal_atoms() -> None:
+    """The other one is not in the displacement layer, and lower, so that it shades nothing."""
+    atoms = Atoms("Ru2", positions=[[0, 0, 5], [2.2, 0, 4.9]], cell=[9, 9, 20], pbc=True, tags=[DISPLACED, 1])
+    distances = [OxygenInsertion().propose(atoms, rng(seed)).get_distance(1, 2) for seed in range(100)]
+    assert 0.85 * 1.95 <= min(distances) < 1.95
 
 
 def test_the_same_seed_gives_the_same_exchange_and_another_one_another() -> None:

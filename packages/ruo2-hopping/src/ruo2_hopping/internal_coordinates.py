@@ -92,9 +92,9 @@ def find_primitives(atoms: Atoms, moved: Mask) -> Primitives:
     ring = (bonds.second[left] == bonds.second[right]) & (
         bonds.images[left] == bonds.images[middle] + bonds.images[right]
     ).all(axis=1)
-    kept = (left != middle) & (right != opposite[middle]) & ~ring
-    torsions = np.stack([left, middle, right], axis=1)[kept]
+    torsions = np.stack([left, middle, right], axis=1)[~ring]
     a, b, c = (bonds.vectors[torsions[:, column]] for column in range(3))
+    # A bond and itself, or itself turned round, are not bent either: no torsion goes back the way it came.
     return Primitives(bonds, stretches, bends, torsions[_bent(a, b) & _bent(b, c)])
 
 
