@@ -31,6 +31,7 @@ from ruo2_voxel import available_cores
 from ruo2_wgan.config import config_tables, config_toml
 from ruo2_wgan.data import open_rows
 from ruo2_wgan.training.run_folder import RunFolder
+from ruo2_wgan.training.schedule import Schedule
 from ruo2_wgan.verdict.file import read_verdict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,8 +80,10 @@ def _train(
     folder, log, settings = (work / f"{recipe.name}{suffix}" for suffix in ("", ".log", ".toml"))
     config = recipe.config
     with COUNTING:
-        flop = config.training.batch * count_flops(config.model, config.loss, open_rows(store, config).spec)["step"]
-    n_steps = max(1, round(budget / flop))
+        spec = open_rows(store, config).spec
+        flop_per_structure = count_flops(config.model, config.loss, spec)["step"]
+    schedule = Schedule(config, spec.n_train)
+    n_steps = schedule.step_at(round(budget / flop_per_structure))
     settings.write_text(config_toml(config), encoding="utf-8")
     train = ["ruo2-wgan", "train", f"--data={store}", f"--run={folder}", f"--device={device}", f"--max-steps={n_steps}"]
     train.append("--no-progress")
@@ -88,8 +91,8 @@ def _train(
     _call([*train, "--resume", *([] if folder.exists() else [f"--config={settings}"])], log, threads)
     made = {
         "steps": n_steps,
-        "GFLOP_per_step": flop / 1e9,
-        "seconds_of_training": _seconds(folder, config.training.batch),
+        "GFLOP_per_step": schedule.rows_before(n_steps) / n_steps * flop_per_structure / 1e9,
+        "seconds_of_training": _seconds(folder, schedule),
         "device": RunFolder(folder).read_provenance()["device"],
     }
     return made, [str(folder), f"--count={count}", f"--device={device}"]
@@ -148,12 +151,13 @@ def _call(words: list[str], log: Path, threads: int) -> None:
         raise click.ClickException(f"{words[0]} {words[1]} failed: see {log}")
 
 
-def _seconds(folder: Path, batch: int) -> float:
+def _seconds(folder: Path, schedule: Schedule) -> float:
     """That training took, of one run or of several that went on from each other."""
     seconds, done = 0.0, 0
     for line in (folder / "stats.jsonl").read_text(encoding="utf-8").splitlines():
         told = json.loads(line)
-        seconds += (told["step"] - done) * batch / told["structures_per_second"]
+        rows = schedule.rows_before(told["step"]) - schedule.rows_before(done)
+        seconds += rows / told["structures_per_second"]
         done = told["step"]
     return seconds
 

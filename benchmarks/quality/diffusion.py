@@ -28,7 +28,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # of the modules that
 from machine import describe_machine, describe_run, package_versions, write_record
 from ruo2_voxel import GridBlock, write_grids
 from ruo2_wgan.config import resolve_config
-from ruo2_wgan.data import Batches, Rows, apply_operations, draw_operations, open_rows, unscale_lattice
+from ruo2_wgan.data import Batches, Rows, open_rows, unscale_lattice
 from ruo2_wgan.networks.build import count_parameters
 from ruo2_wgan.networks.layers import PeriodicConv, ResizeConv
 from ruo2_wgan.presets import read_preset
@@ -152,7 +152,7 @@ def take_noise_off(denoise: Denoise, noise: Tensor, levels: Sequence[float]) -> 
 
 
 class Supply:
-    """Training rows under random symmetry operations as fields of mean 0 and variance 1, and back."""
+    """Training rows as fields of mean 0 and variance 1, and back."""
 
     def __init__(self, rows: Rows, seed: int, device: torch.device) -> None:
         self.spec, self.device = rows.spec, device
@@ -161,10 +161,9 @@ class Supply:
         spread, self._mean = torch.std_mean(join(density, lengths), (0, 2, 3, 4), keepdim=True)
         self._spread = torch.where(spread > 0, spread, 1)  # cells may all be equally long
 
-    def next(self, size: int, random: torch.Generator) -> Tensor:
+    def next(self, size: int) -> Tensor:
         """Fields (size, channels, nx, ny, nz)."""
         density, _, lengths = self._batches.next(size)
-        density, _ = apply_operations(density, None, draw_operations(size, self.spec, CONFIG.data.augment, random))
         return (join(density, lengths) - self._mean) / self._spread
 
     def read(self, fields: Tensor) -> GridBlock:
@@ -183,7 +182,7 @@ def train(denoiser: Denoiser, supply: Supply, steps: int, batch: int, seed: int)
 
     def take_step() -> None:
         random = start_step(seed, len(losses), 0, supply.device)
-        fields, noise = supply.next(batch, random), draw_noise(batch, supply.spec, random)
+        fields, noise = supply.next(batch), draw_noise(batch, supply.spec, random)
         level = fields.new_empty(batch, 1, 1, 1, 1).log_normal_(LEVEL_CENTRE, LEVEL_WIDTH, generator=random)
         guess = denoiser(fields + level * noise, level)
         errors = ((guess - fields) / precondition(level)[1]).square()  # of what the network itself gives
@@ -219,8 +218,8 @@ def sample(denoise: Denoise, supply: Supply, count: int, seed: int) -> Iterator[
 @click.option("--record", type=click.Path(path_type=Path), required=True, help="JSON of what it took.")
 @click.option("--steps", type=click.IntRange(1), default=4000)
 @click.option("--count", type=click.IntRange(1), default=1000, help="Samples.")
-@click.option("--batch", type=click.IntRange(1), default=16)
-@click.option("--width", type=click.IntRange(8), default=24, help="Channels at the full resolution, a multiple of 8.")
+@click.option("--batch", type=click.IntRange(1), default=8)
+@click.option("--width", type=click.IntRange(8), default=16, help="Channels at the full resolution, a multiple of 8.")
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu")
 @click.option("--precision", type=click.Choice(["bf16", "float32"]), default="bf16")

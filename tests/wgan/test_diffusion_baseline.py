@@ -118,7 +118,7 @@ def test_training_fields_have_mean_0_and_variance_1_and_mean_the_training_rows(
 ) -> None:
     rows = open_rows(tiny_store, CONFIG)
     supply = Supply(rows, 0, CPU)
-    fields = supply.next(len(rows.train), random)
+    fields = supply.next(len(rows.train))
     assert torch.allclose(fields.mean((0, 2, 3, 4)), torch.zeros(5), atol=1e-4)
     varied = torch.tensor(np.ptp(rows.lattice[rows.train], axis=0) > 0)
     assert torch.allclose(fields.var((0, 2, 3, 4))[2:], varied.float(), atol=0.01)

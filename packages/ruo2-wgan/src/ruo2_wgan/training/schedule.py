@@ -24,7 +24,7 @@ class Schedule:
         self._n_train = n_train
         self._spans = [(0, config.training.batch), *config.training.batch_growth]  # (first step, batch)
         epochs = config.training.epochs
-        self.n_steps = config.training.max_steps or self._step_at(epochs * n_train)
+        self.n_steps = config.training.max_steps or self.step_at(epochs * n_train)
 
     def batch(self, step: int) -> int:
         """Structures in one critic update of a step, over all ranks."""
@@ -60,7 +60,7 @@ class Schedule:
         left = 1 - done if options.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
         return options.final_lr + (1 - options.final_lr) * left
 
-    def _step_at(self, rows: int) -> int:
+    def step_at(self, rows: int) -> int:
         """The first step before which at least so many rows are counted."""
         for (first, batch), (end, _) in zip(self._spans, [*self._spans[1:], (math.inf, 0)], strict=True):
             step = first + math.ceil((rows - self.rows_before(first)) / batch)
