@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := packages/ruo2-voxel packages/ruo2-wgan packages/ruo2-hopping
-TOOLS := ruff mypy import-linter pytest hypothesis
+TOOLS := ruff mypy import-linter pytest pytest-xdist hypothesis
+WORKERS := -n logical --dist loadscope # of pytest: as many as there are cores, each with whole modules
 DEMO := demo-output
 DEMO_STEPS := 600
 BENCHMARKS := kernel build reading scaling preparation decode decode_accuracy train_step label_consistency verdict hopping
@@ -79,8 +80,8 @@ demo: $(STAMP) ## Search, build stores from real structures, train on one, judge
 # The second run executes the kernels as plain Python: what holds only when compiled, or only uncompiled, is a bug.
 .PHONY: test
 test: $(STAMP) ## Run every test
-	$(BIN)/python -m pytest
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -m "nojit and not slow" tests/voxel
+	$(BIN)/python -m pytest $(WORKERS)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(WORKERS) -m "nojit and not slow" tests/voxel
 
 .PHONY: lint
 lint: $(STAMP) ## Check style, format, types, and which module may import which

@@ -126,9 +126,9 @@ def main(out: Path, quick: bool) -> None:
         except CalculatorError as error:
             click.echo(f"without CHGNet: {error}", err=True)
             name, arguments = TOY
-        times = time_in_rounds(contenders, 2 if quick else 15, "parts")
+        times = time_in_rounds(contenders, 2 if quick else 9, "parts")
         times |= time_in_rounds(
-            searches(folder, name, arguments, *((1, 3) if quick else (4, 12))), 1 if quick else 3, "searches"
+            searches(folder, name, arguments, *((1, 3) if quick else (3, 10))), 1 if quick else 2, "searches"
         )
     record = {
         "machine": describe_machine(),
