@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 from ase import Atoms
 from ase.io.trajectory import TrajectoryReader
 
+from ruo2_hopping.grand_potential import Reservoir
+
 START: Final = -1  # the run of relaxations of starts
 
 
@@ -108,16 +110,11 @@ class History:
     description: dict[str, Any]
 
     def omega(self, step: Step, mu_o: float | None = None) -> float | None:
-        """Grand potential of an end, eV, at a mu_O, else at the walker's; None where no oxygen energy is known.
-
-        Notes
-        -----
-        Omega = E - N_O (E_O + mu_O).
-        Source: thesis, section 3.1.2.
-        """
+        """Grand potential of an end, eV, at a mu_O, else at the walker's; None where no oxygen energy is known."""
         if self.oxygen_energy is None:
             return None
-        return step.energy - step.n_oxygen * (self.oxygen_energy + (step.walker.mu_o if mu_o is None else mu_o))
+        reservoir = Reservoir(self.oxygen_energy, step.walker.mu_o if mu_o is None else mu_o)
+        return reservoir.omega(step.energy, step.n_oxygen)
 
     def walkers(self) -> dict[Walker, list[Step]]:
         """The steps of each walker, in their order; without the relaxations of starts."""

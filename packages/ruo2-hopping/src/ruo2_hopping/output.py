@@ -15,6 +15,7 @@ from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 from ruo2_hopping.calculators import told
 from ruo2_hopping.errors import OutputError
 from ruo2_hopping.history import START
+from ruo2_hopping.whole_file import whole_file
 
 LOG = logging.getLogger(__name__)
 KEY: Final = "ruo2_hopping"  # of the file's description
@@ -122,8 +123,7 @@ class Output:
     def _trim(self) -> None:
         """Leave out the frames of a step that was not written to its end."""
         LOG.warning("%s: a step that was not written to its end is left out; it is made again", self.path)
-        unfinished = self.path.with_name(f".{os.getpid()}.unfinished.{self.path.name}")
-        try:
+        with whole_file(self.path, overwrite=True) as unfinished:
             with TrajectoryWriter(unfinished, "w") as writer, _open(self.path) as trajectory:
                 writer.set_description({KEY: self.record.description})
                 for number in range(self.record.n_frames):
@@ -132,9 +132,6 @@ class Output:
                 unfinished.write_bytes(b"")
             lock = os.open(unfinished, os.O_RDWR)
             _lock(lock, unfinished)
-            unfinished.replace(self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
         os.close(self._lock)
         self._lock = lock
 

@@ -12,7 +12,6 @@ from ruo2_hopping.cli.progress import step_bar
 
 BUILT_IN = "ruo2_hopping.pair_potential:PairPotential"
 # Options and the place of what they say in the configuration.
-OF_START = ("surface", "termination", "repeat", "layers", "vacuum")
 OF_TABLES = {
     "mu_o": "search",
     "walkers": "search",
