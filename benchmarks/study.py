@@ -4,6 +4,7 @@
     python benchmarks/study.py recommended batch-large --work /scratch/study
     python benchmarks/study.py --all --jobs 2 --work /scratch/study
     python benchmarks/study.py --all --scale gpu --device cuda --work /scratch/study
+    python benchmarks/study.py mirrors --set training.precision=float32     # on a processor without bfloat16
 
 Each recipe becomes benchmarks/results/quality/SCALE/NAME.json; those that are there already stay as they are. What a
 run may spend is counted, not timed, so that neither the machine nor what else it does decides who wins: a recipe whose
@@ -19,6 +20,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from ceilings import count_flops
 from machine import describe_machine, describe_run, package_versions, write_record
 from quality.recipes import Recipe, Scale, read_recipe, read_scale, recipe_names
 from ruo2_voxel import available_cores
-from ruo2_wgan.config import config_tables, config_toml
+from ruo2_wgan.config import config_tables, config_toml, parse_assignments
 from ruo2_wgan.data import open_rows
 from ruo2_wgan.training.run_folder import RunFolder
 from ruo2_wgan.training.schedule import Schedule
@@ -65,6 +67,7 @@ def run(recipe: Recipe, scale: Scale, store: Path, work: Path, device: str, thre
     return made | {
         "recipe": {"name": recipe.name, "title": recipe.title, "of": recipe.of, "budget": recipe.budget},
         "scale": {"name": scale.name, "about": scale.about, "tflop": scale.tflop},
+        "over": scale.over,
         "changed": {} if recipe.of is None else changes(recipe, read_recipe(recipe.of, scale)),
         "store": {key: str(value) for key, value in recipe.store.items()},
         "seed": recipe.config.training.seed,
@@ -186,6 +189,9 @@ def _seconds(folder: Path, schedule: Schedule) -> float:
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time, which share the cores."
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="For all recipes, whatever they say; recorded."
+)
 @click.option("--again", is_flag=True, help="Judge anew what was judged; what was trained stays.")
 def main(
     names: tuple[str, ...],
@@ -196,9 +202,10 @@ def main(
     work: Path,
     jobs: int,
     device: str,
+    assignments: tuple[str, ...],
     again: bool,
 ) -> None:
-    scale = read_scale(scale_name)
+    scale = replace(read_scale(scale_name), over=parse_assignments(assignments))
     known = recipe_names()
     if unknown := sorted(set(names) - set(known)):
         raise click.UsageError(f"no recipe {', '.join(unknown)}; --list tells all")
@@ -217,8 +224,8 @@ def main(
 
     def study(recipe: Recipe, store: Path) -> None:
         found = run(recipe, scale, store, work.resolve(), device, threads)
-        command = f"python benchmarks/study.py {recipe.name} --scale {scale.name}"  # that does it alone
-        found["run"] = describe_run() | {"command": command}
+        words = [recipe.name, "--scale", scale_name, *(f"--set={each}" for each in assignments)]  # that do it alone
+        found["run"] = describe_run() | {"command": " ".join(["python benchmarks/study.py", *words])}
         found |= {"machine": describe_machine(), "versions": package_versions(PACKAGES)}
         write_record(found, results / f"{recipe.name}.json")
         good = found["verdict"]["samples"]["valid_unique_new"]

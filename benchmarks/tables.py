@@ -203,38 +203,47 @@ def hopping_table(record: Record) -> str:
 
 
 def quality_table(records: Record) -> str:
-    """Verdicts of all runs of the study: the way from the thesis's network, then changes of the recommended one."""
+    """Verdicts of all runs of the study, those of a chain together."""
+    chains = {
+        "structures, from the thesis": ["thesis"],
+        "structures": ["recommended"],
+        "slices": ["slices-thesis", "slices"],
+    }
     return "\n".join(
-        f"{_quality_of('thesis', runs)}\n{_quality_of('recommended', runs)}\n{_quality_setting(runs)}"
+        "\n".join([*(_quality_of(head, roots, runs) for head, roots in chains.items()), _quality_setting(runs)])
         for _, runs in sorted(records.items())
     )
 
 
-def _quality_of(root: str, runs: Record) -> str:
+def _quality_of(head: str, roots: list[str], runs: Record) -> str:
     """A row for each recipe of a chain, each behind the one that it changes; then held-out structures and control."""
     rows = []
 
     def add(name: str) -> None:
         run = runs[name]
-        title = f"{'' if name == root else '+ '}{run['recipe']['title']}{_values(run['changed'])}"
-        rows.append([title, str(run["steps"]), *_figures(run["verdict"]["samples"])])
+        title = f"{'+ ' if run['recipe']['of'] else ''}{run['recipe']['title']}{_values(run)}"
+        spent = run["recipe"]["budget"] * run["scale"]["tflop"]
+        rows.append([title, f"{spent:g}", f"{run['steps']:,}", *_figures(run["verdict"]["samples"])])
         for other, each in sorted(runs.items(), key=lambda item: item[1]["recipe"]["title"]):
             if each["recipe"]["of"] == name:
                 add(other)
 
-    if root not in runs:
+    found = [root for root in roots if root in runs]
+    if not found:
         return ""
-    add(root)
+    for root in found:
+        add(root)
     for column in ("held_out", "control"):
-        rows.append([f"*{column.replace('_', '-')}*", "", *_figures(runs[root]["verdict"][column])])
-    return _table([f"from {root}", "steps", *(head for head, _ in FIGURES.values())], rows)
+        rows.append([f"*{column.replace('_', '-')}*", "", "", *_figures(runs[found[0]]["verdict"][column])])
+    return _table([head, "TFLOP", "steps", *(name for name, _ in FIGURES.values())], rows)
 
 
-def _values(changed: dict[str, list[str]]) -> str:
-    """What numbers or words became, where a few words say it."""
-    told = {f"{there} → {here}" for there, here in changed.values()}
+def _values(run: Record) -> str:
+    """What numbers or words became, where a few words say it, and what the machine asked for."""
+    told = {f"{there} → {here}" for there, here in run["changed"].values()}
     short = len(told) == 1 and not told & {"True → False", "False → True"}
-    return f" ({told.pop()})" if short else ""
+    over = [str(value) for table in run.get("over", {}).values() for value in table.values()]
+    return (f" ({told.pop()})" if short else "") + (f" [{', '.join(over)}]" if over else "")
 
 
 def _figures(column: Record) -> list[str]:
@@ -245,9 +254,9 @@ def _quality_setting(runs: Record) -> str:
     run = min(runs.items(), key=lambda item: item[0])[1]
     seconds = sorted(each["seconds_of_training"] for each in runs.values())
     return (
-        f"{len(runs)} runs on {run['scale']['about']}. Each spends {run['scale']['tflop']:g} TFLOP on training, here "
-        f"{seconds[0] / 60:.0f} to {seconds[-1] / 60:.0f} minutes with {run['threads']} of {run['machine']['cores']} "
-        f"cores of {run['machine']['processor']}, and {run['verdict']['samples']['n']} samples of it are judged.\n"
+        f"{len(runs)} runs on {run['scale']['about']}. Training took {seconds[0] / 60:.0f} to {seconds[-1] / 60:.0f} "
+        f"minutes with {run['threads']} of {run['machine']['cores']} cores of {run['machine']['processor']}; "
+        f"{run['verdict']['samples']['n']} samples of each run are judged.\n"
     )
 
 

@@ -29,6 +29,7 @@ from ceilings import measure_ceilings
 from jobs import fill_record
 from machine import describe_machine, describe_run, package_versions, write_record
 from ruo2_voxel import Grid, build
+from ruo2_wgan.training.launch import computes_bf16
 from slabs import rutile_slab, write_trajectory
 from train_step_cuda import THESIS, WAITING, compare_all, cuda_jobs, cuda_targets, gpu_answers
 from training_case import measure_case
@@ -74,10 +75,11 @@ def measure_cpu(store: str, folder: Path, quick: bool) -> dict[str, Any]:
     """Presets and batches, sources, and ranks."""
     seconds = 0.0 if quick else 8.0
     batches = (8,) if quick else (32, 128)
+    precisions = ("float32", "bf16") if computes_bf16() and not quick else ("float32",)
     small = ["model.generator_channels=[8,4]", "model.critic_channels=[4,8]"] if quick else []
     steps = []
     for preset in PRESETS:
-        for batch, precision in itertools.product(batches, ("float32",) if quick else ("float32", "bf16")):
+        for batch, precision in itertools.product(batches, precisions):
             if preset.endswith("3d") and (batch > 32 or precision == "bf16"):
                 continue  # minutes a step on two cores
             case = {"preset": preset, "device": "cpu"}

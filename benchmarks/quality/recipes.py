@@ -2,13 +2,14 @@
 
 A recipe is a TOML file named after it. `of` names the recipe that it changes; one without `of` begins a chain and names
 a preset. Its tables are those of a configuration of ruo2-wgan, [store] has options of `ruo2-voxel build`, and [judge]
-some of `ruo2-wgan evaluate`. What is a change on one scale may be the rule on another: tables below [on.SCALE]
-replace the others there.
+some of `ruo2-wgan evaluate`. `budget` is what a run may spend, in that of the scale; [judge] and `program`, unlike all
+else, are not handed on to recipes that change this one. What is a change on one scale may be the rule on another:
+tables below [on.SCALE] replace the others there.
 """
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class Scale:
     tflop: float  # that each run may spend on training
     samples: int  # that are judged
     store: dict[str, Any]  # options of `ruo2-voxel build`
-    tables: Tables  # of the configuration
+    tables: Tables  # of the configuration, below what recipes change
+    over: Tables = field(default_factory=dict)  # of the configuration, above it: what a machine asks for
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,10 @@ def read_recipe(name: str, scale: Scale) -> Recipe:
             key: value for key, value in each.items() if isinstance(value, dict) and key not in ("store", "judge")
         }
         layers.append((each["title"], tables))
+    layers.append((f"scale {scale.name}, for all", scale.over))
     config = resolve_config(layers)
-    budget, judge, program = last.get("budget", 1.0), last.get("judge", {}), last.get("program")
+    budget = next((each["budget"] for each in reversed(chain) if "budget" in each), 1.0)
+    judge, program = last.get("judge", {}), last.get("program")
     return Recipe(name, last["title"], last.get("of"), budget, store, judge, config, program)
 
 

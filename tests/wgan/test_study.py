@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ def test_every_recipe_changes_what_its_file_names_and_nothing_else(scale: Scale)
                 assert f"\n{word} = " in text, name
 
 
+def test_what_a_run_may_spend_is_handed_on_and_its_judge_and_program_are_not(scale: Scale) -> None:
+    for name in recipe_names():
+        recipe = read_recipe(name, scale)
+        text = (ROOT / "benchmarks" / "quality" / "recipes" / f"{name}.toml").read_text()
+        if recipe.of is not None and "budget = " not in text:
+            assert recipe.budget == read_recipe(recipe.of, scale).budget
+        assert bool(recipe.judge) == ("[judge]" in text)
+        assert (recipe.program is not None) == ("program = " in text)
+
+
+def test_what_a_machine_asks_for_stands_above_all_recipes(scale: Scale) -> None:
+    over = replace(scale, over={"training": {"precision": "float64"}})
+    assert all(read_recipe(name, over).config.training.precision == "float64" for name in recipe_names())
+
+
 def test_no_two_recipes_are_the_same_run(scale: Scale) -> None:
     recipes = [read_recipe(name, scale) for name in recipe_names()]
     runs = [(recipe.config, sorted(recipe.store.items()), recipe.program, recipe.budget) for recipe in recipes]
@@ -77,12 +93,15 @@ def test_a_study_trains_judges_and_goes_on_where_it_was(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY)
     command = [sys.executable, "benchmarks/study.py", "recommended", "--scale", tmp_path / "tiny.toml"]
     command += ["--out", tmp_path / "results", "--work", tmp_path / "work"]
+    command += ["--set", "optimizer.beta1=0.1"]
     first = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
     assert first.returncode == 0, first.stderr
     (result,) = (tmp_path / "results" / "tiny").iterdir()
     record = json.loads(result.read_text())
     # As many steps as the budget pays for, the last of them begun.
     assert 0 <= record["steps"] * record["GFLOP_per_step"] - 0.2 <= record["GFLOP_per_step"]
+    assert record["over"] == {"optimizer": {"beta1": 0.1}}
+    assert record["run"]["command"].endswith("tiny.toml --set=optimizer.beta1=0.1")
     assert record["verdict"]["samples"]["n"] == 6
     assert set(record["verdict"]["samples"]) == set(record["verdict"]["held_out"])
     again = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)

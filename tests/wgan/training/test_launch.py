@@ -1,10 +1,15 @@
-"""Batches divide among ranks, parts and groups, or the error says what would do."""
+"""Batches divide among ranks, parts and groups, or the error says what would do; a slow precision is warned of."""
+
+import re
+import warnings
+from pathlib import Path
 
 import pytest
 
 from ruo2_wgan.config import make_config
 from ruo2_wgan.errors import ConfigError
-from ruo2_wgan.training.launch import check_ranks
+from ruo2_wgan.training import launch as launching
+from ruo2_wgan.training.launch import SlowPrecisionWarning, check_ranks, launch
 
 
 @pytest.mark.parametrize(("n_ranks", "fits"), [(1, True), (2, True), (3, False), (4, False)])
@@ -22,3 +27,26 @@ def test_every_batch_of_a_growing_one_is_checked() -> None:
     check_ranks(config, 2)
     with pytest.raises(ConfigError, match="among 4 ranks, in 1 parts on each; found 50"):
         check_ranks(config, 4)
+
+
+@pytest.mark.parametrize(
+    ("precision", "computed", "slow"), [("bf16", False, True), ("bf16", True, False), ("float32", False, False)]
+)
+def test_a_precision_that_the_processor_emulates_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, precision: str, computed: bool, slow: bool
+) -> None:
+    monkeypatch.setattr(launching, "computes_bf16", lambda: computed)
+    training = make_config({"training": {"precision": precision}}).training
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", SlowPrecisionWarning)
+        launch("cpu", training)
+    assert [each.category for each in seen] == [SlowPrecisionWarning] * slow
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no Linux")
+def test_whether_a_processorcomputes_bf16_is_what_onednn_says() -> None:
+    """Its kernels need AVX-512 on x86."""
+    told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    if not re.search(r"^flags\s*:", told, re.MULTILINE):
+        pytest.skip("no x86")
+    assert launching.computes_bf16() == ("avx512bw" in told)

@@ -17,6 +17,7 @@ from ase.spacegroup import crystal
 
 from ruo2_hopping.calculators import told
 from ruo2_hopping.errors import CalculatorError
+from ruo2_hopping.slabs import A, C, U
 
 RUO2_FORMATION_ENTHALPY: Final = -3.16  # eV per formula unit, at 298 K
 LONGEST_BOND: Final = 1.6  # Å; O2 has 1.21, methods differ by hundredths
@@ -128,12 +129,10 @@ def rutile() -> Atoms:
 
     Notes
     -----
-    a = 4.4919, c = 3.1066 Å and u = 0.3058, of P4_2/mnm.
-    Source: Boman, Acta Chem. Scand. 24, 116 (1970).
+    P4_2/mnm, with the lengths that slabs are cut with.
+    Source: Boman, Acta Chem. Scand. 24, 116 (1970), doi:10.3891/acta.chem.scand.24-0116.
     """
-    return crystal(
-        ["Ru", "O"], [(0, 0, 0), (0.3058, 0.3058, 0)], spacegroup=136, cellpar=[4.4919, 4.4919, 3.1066, 90, 90, 90]
-    )
+    return crystal(["Ru", "O"], [(0, 0, 0), (U, U, 0)], spacegroup=136, cellpar=[A, A, C, 90, 90, 90])
 
 
 class _Crystal(NamedTuple):

@@ -96,7 +96,7 @@ def generate(
     summary |= kept.summary()
     if sheet is not None:
         summary["sheet"] = str(sheet)
-        title = f"{count} samples, step {step}, seed {seed}"
+        title = f"samples of step {step}, seed {seed}"  # not how many: a sheet has room for some
         save_figure(draw_samples(kept.first, spec.species, title), sheet)
     return summary
 

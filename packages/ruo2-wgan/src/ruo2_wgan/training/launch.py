@@ -7,6 +7,7 @@ only sample.
 """
 
 import os
+import warnings
 from typing import Any
 
 import torch
@@ -19,6 +20,10 @@ from lightning_fabric.strategies.strategy import Strategy
 
 from ruo2_wgan.config import Config, Training
 from ruo2_wgan.errors import ConfigError
+
+
+class SlowPrecisionWarning(UserWarning):
+    """The processor emulates the precision that was asked for."""
 
 
 class _Float64(DoublePrecision):
@@ -73,7 +78,19 @@ def launch(device: str, training: Training) -> Fabric:
         ],
     )
     fabric.launch()
+    if fabric.is_global_zero and device == "cpu" and training.precision == "bf16" and not computes_bf16():
+        warnings.warn(
+            "training.precision = bf16: this processor has no instructions for it and emulates them, which takes many "
+            "times as long. Set training.precision=float32",
+            SlowPrecisionWarning,
+            stacklevel=2,
+        )
     return fabric
+
+
+def computes_bf16() -> bool:
+    """Whether oneDNN, which convolves on CPUs, has kernels in bfloat16 for this one."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def choose_device(device: str) -> str:
