@@ -65,7 +65,7 @@ def run(recipe: Recipe, scale: Scale, store: Path, work: Path, device: str, thre
     _call([*judge, f"--workers={threads}", *_options(recipe.judge)], log, threads)
     told = read_verdict(verdict)
     return made | {
-        "recipe": {"name": recipe.name, "title": recipe.title, "of": recipe.of, "budget": recipe.budget},
+        "recipe": {"name": recipe.name, "of": recipe.of, "budget": recipe.budget},
         "scale": {"name": scale.name, "about": scale.about, "tflop": scale.tflop},
         "over": scale.over,
         "changed": {} if recipe.of is None else changes(recipe, read_recipe(recipe.of, scale)),

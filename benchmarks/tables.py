@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from quality.recipes import recipe_title
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
     ROOT / "README.md",
@@ -218,14 +220,15 @@ def quality_table(records: Record) -> str:
 def _quality_of(head: str, roots: list[str], runs: Record) -> str:
     """A row for each recipe of a chain, each behind the one that it changes; then held-out structures and control."""
     rows = []
+    titles = {name: recipe_title(name) for name in runs}
 
     def add(name: str) -> None:
         run = runs[name]
-        title = f"{'+ ' if run['recipe']['of'] else ''}{run['recipe']['title']}{_values(run)}"
+        title = f"{'+ ' if run['recipe']['of'] else ''}{titles[name]}{_values(run)}"
         spent = run["recipe"]["budget"] * run["scale"]["tflop"]
         rows.append([title, f"{spent:g}", f"{run['steps']:,}", *_figures(run["verdict"]["samples"])])
-        for other, each in sorted(runs.items(), key=lambda item: item[1]["recipe"]["title"]):
-            if each["recipe"]["of"] == name:
+        for other in sorted(runs, key=titles.__getitem__):
+            if runs[other]["recipe"]["of"] == name:
                 add(other)
 
     found = [root for root in roots if root in runs]
@@ -253,16 +256,18 @@ def _figures(column: Record) -> list[str]:
 def _quality_setting(runs: Record) -> str:
     run = min(runs.items(), key=lambda item: item[0])[1]
     seconds = sorted(each["seconds_of_training"] for each in runs.values())
+    processors = " or ".join(sorted({each["machine"]["processor"] for each in runs.values()}))
     return (
         f"{len(runs)} runs on {run['scale']['about']}. Training took {seconds[0] / 60:.0f} to {seconds[-1] / 60:.0f} "
-        f"minutes with {run['threads']} of {run['machine']['cores']} cores of {run['machine']['processor']}; "
+        f"minutes with {run['threads']} of {run['machine']['cores']} cores of {processors}; "
         f"{run['verdict']['samples']['n']} samples of each run are judged.\n"
     )
 
 
 def combined_table(records: Record) -> str:
     """What the model with class and lattice lengths was to reach, and what it and held-out structures reached."""
-    run = next(run["combined"] for _, run in sorted(records.items()) if "combined" in run)
+    name = "combined-latent-small"
+    run = next(runs[name] for _, runs in sorted(records.items()) if name in runs)
     verdict = run["verdict"]
     samples, held_out = ({**verdict[key], **verdict["labels"][key]} for key in ("samples", "held_out"))
     rows = [

@@ -17,6 +17,7 @@ from ruo2_wgan.config import Config, resolve_config
 from ruo2_wgan.presets import read_preset
 
 HERE = Path(__file__).resolve().parent
+RECIPES = HERE / "recipes"
 Tables = dict[str, dict[str, Any]]
 
 
@@ -54,9 +55,14 @@ def read_scale(name: str) -> Scale:
     return Scale(path.stem, *(tables.pop(key) for key in ("about", "tflop", "samples", "store")), tables=tables)
 
 
+def recipe_title(name: str) -> str:
+    """What a recipe changes, in a few words."""
+    return str(_read(RECIPES / f"{name}.toml")["title"])
+
+
 def recipe_names() -> list[str]:
     """All recipes, in the order in which their files sort within each chain: what is changed comes first."""
-    ofs = {path.stem: _read(path).get("of") for path in sorted((HERE / "recipes").glob("*.toml"))}
+    ofs = {path.stem: _read(path).get("of") for path in sorted(RECIPES.glob("*.toml"))}
     names: list[str] = []
 
     def add(of: str | None) -> None:
@@ -71,9 +77,9 @@ def recipe_names() -> list[str]:
 
 def read_recipe(name: str, scale: Scale) -> Recipe:
     """A recipe with all that it inherits: preset, then scale, then the chain of recipes down to it."""
-    chain = [_read(HERE / "recipes" / f"{name}.toml")]
+    chain = [_read(RECIPES / f"{name}.toml")]
     while "of" in chain[0]:
-        chain.insert(0, _read(HERE / "recipes" / f"{chain[0]['of']}.toml"))
+        chain.insert(0, _read(RECIPES / f"{chain[0]['of']}.toml"))
     chain = [each | each.pop("on", {}).get(scale.name, {}) for each in chain]
     first, last = chain[0], chain[-1]
     store = dict(scale.store)
