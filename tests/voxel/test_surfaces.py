@@ -222,13 +222,20 @@ def test_the_middle_is_what_ase_cuts(facet: str, miller: tuple[int, int, int], l
         assert area == pytest.approx(AREAS[facet], abs=1e-6)
         of_ru = np.flatnonzero(atoms.numbers == 44)
         middle = (atoms.positions[of_ru, 2].min() + atoms.positions[of_ru, 2].max()) / 2
-        centre = of_ru[np.abs(atoms.positions[of_ru, 2] - middle).argmin()]
-        distances = all_distances(atoms)[centre]
-        heights = np.broadcast_to((atoms.positions[:, 2] - atoms.positions[centre, 2])[:, None], distances.shape)
-        near = (distances < 4.0) & (distances > 0.1)
-        numbers = np.broadcast_to(atoms.numbers[:, None], distances.shape)
-        fingerprints.append(sorted(zip(numbers[near], distances[near].round(5), heights[near].round(5), strict=True)))
-    np.testing.assert_allclose(fingerprints[0], fingerprints[1], atol=2e-5)
+        off = np.abs(atoms.positions[of_ru, 2] - middle)
+        seen = []
+        for centre in of_ru[off < off.min() + 1e-6]:  # two may be as near to the middle, and see other neighbours
+            distances = all_distances(atoms)[centre]
+            heights = np.broadcast_to((atoms.positions[:, 2] - atoms.positions[centre, 2])[:, None], distances.shape)
+            near = (distances < 4.0) & (distances > 0.1)
+            numbers = np.broadcast_to(atoms.numbers[:, None], distances.shape)
+            seen.append(sorted(zip(numbers[near], distances[near].round(5), heights[near].round(5), strict=True)))
+        fingerprints.append([np.array(each) for each in seen])
+    assert any(
+        one.shape == other.shape and np.allclose(one, other, atol=2e-5)
+        for one in fingerprints[0]
+        for other in fingerprints[1]
+    )
 
 
 def test_110_stoichiometric_is_the_slab_of_ase_bridging_oxygen_included() -> None:

@@ -20,15 +20,17 @@ class PrincipalSpace:
     """
 
     def __init__(self, features: Tensor, n_dimensions: int = N_DIMENSIONS) -> None:
-        self._mean = features.mean(dim=0)
-        centred = features - self._mean
+        # In double precision: in single, rounding adds directions that the reals do not span.
+        mean = features.double().mean(dim=0)
+        centred = features.double() - mean
+        self._mean = mean.float()
         # The smaller of both matrices of products has the same spectrum.
         few = centred.shape[0] <= centred.shape[1]
-        products = (centred @ centred.T if few else centred.T @ centred).double()
+        products = centred @ centred.T if few else centred.T @ centred
         values, vectors = torch.linalg.eigh(products)
         kept = min(n_dimensions, int((values > 1e-9 * values[-1].clamp(min=1e-30)).sum()) or 1)
         values, vectors = values[-kept:], vectors[:, -kept:]
-        axes = centred.double().T @ vectors / values.clamp(min=1e-30).sqrt() if few else vectors
+        axes = centred.T @ vectors / values.clamp(min=1e-30).sqrt() if few else vectors
         self._axes = axes.float()
         self.unit = float(torch.pdist(self.project(features)).mean()) or 1.0
         """Mean distance of two reals."""
