@@ -44,7 +44,7 @@ def test_a_precision_that_the_processor_emulates_is_warned_of(
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no Linux")
-def test_whether_a_processorcomputes_bf16_is_what_onednn_says() -> None:
+def test_whether_a_processor_computes_bf16_is_what_onednn_says() -> None:
     """Its kernels need AVX-512 on x86."""
     told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     if not re.search(r"^flags\s*:", told, re.MULTILINE):

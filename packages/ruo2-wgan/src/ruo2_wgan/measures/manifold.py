@@ -21,8 +21,9 @@ class PrincipalSpace:
 
     def __init__(self, features: Tensor, n_dimensions: int = N_DIMENSIONS) -> None:
         # In double precision: in single, rounding adds directions that the reals do not span.
-        mean = features.double().mean(dim=0)
-        centred = features.double() - mean
+        exact = features.double()
+        mean = exact.mean(dim=0)
+        centred = exact - mean
         self._mean = mean.float()
         # The smaller of both matrices of products has the same spectrum.
         few = centred.shape[0] <= centred.shape[1]
